@@ -1,0 +1,117 @@
+"""Rows held in the graph, and the batch of a step as a function of the seed."""
+
+import collections
+import hashlib
+from typing import Callable, Dict, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+# One or more rows, ready for the model.
+#   numbers: normalized numbers, float32 [B, F].
+#   ids: category ids, int32 [B, C].
+#   labels: labels in their own units, 0 where there is none, float32 [B, T].
+#   weights: sample weights, 0 where there is no label, float32 [B, T].
+Batch = collections.namedtuple("Batch", ["numbers", "ids", "labels", "weights"])
+
+
+def placeholders(shapes: Batch) -> Batch:
+  """Makes a `Batch` of placeholders with any number of rows."""
+  dtypes = Batch(tf.float32, tf.int32, tf.float32, tf.float32)
+  return Batch(*[tf.placeholder(dtype, [None, width], name=name)
+                 for name, dtype, width in zip(Batch._fields, dtypes, shapes)])
+
+
+def resident(rows: int, widths: Batch) -> Tuple[Batch, Callable[[Batch], Dict]]:
+  """Makes local variables that hold all rows inside the graph.
+
+  Args:
+    rows: Number of rows.
+    widths: A `Batch` of the widths of the four matrices.
+
+  Returns:
+    A `Batch` of variables, and a function from a `Batch` of arrays to the feed
+    under which `tf.local_variables_initializer()` fills them.
+  """
+  variables, inputs = [], []
+  for name, dtype, width in zip(
+      Batch._fields, (tf.float32, tf.int32, tf.float32, tf.float32), widths):
+    value = tf.placeholder(dtype, [rows, width], name=f"resident/{name}/input")
+    inputs.append(value)
+    variables.append(tf.get_variable(
+        f"resident/{name}", initializer=value, trainable=False,
+        collections=[tf.GraphKeys.LOCAL_VARIABLES]))
+  return Batch(*variables), lambda batch: dict(zip(inputs, batch))
+
+
+def rows_of_step(
+    step: tf.Tensor,
+    num_rows: int,
+    batch_size: int,
+    seed: int,
+    name: str = "rows_of_step") -> tf.Tensor:
+  """Computes which rows the batch of a step holds.
+
+  The rows of an epoch are in the order of a permutation keyed by (seed, epoch);
+  batch `n` is the entries `n * batch_size` to `(n + 1) * batch_size - 1` of all
+  epochs' permutations one after the other. Every row comes once per epoch, and
+  a resumed run goes on where it stopped without any state.
+
+  Args:
+    step: The global step, int64 scalar.
+    num_rows: Rows there are.
+    batch_size: Rows per batch.
+    seed: Seed of the experiment.
+    name: Name scope of the op.
+
+  Returns:
+    Row numbers, int64, shape `[batch_size]`.
+  """
+  with tf.name_scope(name):
+    position = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+    epoch = position // num_rows
+    # The op is fed three words of key per index; the seed takes one, the epoch
+    # two, so that no run can wrap around.
+    key = tf.stack([tf.fill([batch_size], tf.constant(seed, tf.int64)),
+                    epoch % 2 ** 31, epoch // 2 ** 31], 1)
+    return tf.raw_ops.RandomIndexShuffle(
+        index=position % num_rows, seed=tf.cast(key, tf.uint32),
+        max_index=tf.constant(num_rows - 1, tf.int64), rounds=4)
+
+
+def gather(variables: Batch, rows: tf.Tensor) -> Batch:
+  """Takes rows out of resident variables.
+
+  Args:
+    variables: A `Batch` of variables with all rows.
+    rows: Row numbers, shape `[B]`.
+
+  Returns:
+    A `Batch` of tensors.
+  """
+  return Batch(*[tf.gather(v, rows) for v in variables])
+
+
+def digest(batch: Batch) -> str:
+  """Returns a fingerprint of rows: equal for equal data, whatever the files."""
+  fingerprint = hashlib.blake2b(digest_size=16)
+  for array in batch:
+    fingerprint.update(str(array.shape).encode())
+    fingerprint.update(np.ascontiguousarray(array).tobytes())
+  return fingerprint.hexdigest()
+
+
+def may_lack_labels(weights: np.ndarray, batch_size: int) -> np.ndarray:
+  """Tells which tasks could be without any label in some batch.
+
+  Args:
+    weights: Sample weights, 0 where there is no label, shape `[N, T]`.
+    batch_size: Rows per batch.
+
+  Returns:
+    A boolean array of shape `[T]`.
+  """
+  unlabelled = (weights == 0).sum(axis=0)
+  # A batch meets a row once per epoch that it touches.
+  epochs = 2 + batch_size // len(weights)
+  return unlabelled * epochs >= batch_size

@@ -1,0 +1,125 @@
+"""Turns the columns of a table into numbers and strings, row by row if bad."""
+
+import math
+
+import numpy as np
+
+from mtl_graph.data import sources
+
+
+def numbers(table: sources.Table, column: str) -> np.ndarray:
+  """Reads a column as numbers.
+
+  Args:
+    table: The table.
+    column: Name of one of its columns.
+
+  Returns:
+    A float64 array of the column's shape, NaN where a value is missing (an
+    empty field, or NaN).
+
+  Raises:
+    DataError: If a value is no number, or is infinite.
+  """
+  values = table.columns[column]
+  if values.dtype.kind in "biuf":
+    result = values.astype(np.float64)
+  else:
+    try:
+      result = np.array([float(v) if v != "" else math.nan
+                         for v in _texts(values)], np.float64)
+    except ValueError as error:
+      for row, value in enumerate(_texts(values)):
+        if not _is_number(value):
+          raise bad_value(table, row, column, value, "a number, or nothing where"
+                          " it is missing") from error
+      raise
+  infinite = np.isinf(result).reshape(len(result), -1).any(axis=1)
+  if infinite.any():
+    row = int(np.argmax(infinite))
+    raise bad_value(table, row, column, values[row], "a finite number")
+  return result
+
+
+def integers(table: sources.Table, column: str) -> np.ndarray:
+  """Reads a column as whole numbers.
+
+  Args:
+    table: The table.
+    column: Name of one of its columns.
+
+  Returns:
+    An int64 array of shape `[N]`, -1 where a value is missing.
+
+  Raises:
+    DataError: If a value is no whole number, or is negative.
+  """
+  values = numbers(table, column)
+  check_vector(table, column, values)
+  missing = np.isnan(values)
+  filled = np.where(missing, -1.0, values)
+  wrong = (filled != np.floor(filled)) | ((filled < 0) & ~missing) | (
+      filled > 2 ** 53)
+  if wrong.any():
+    row = int(np.argmax(wrong))
+    raise bad_value(table, row, column, table.columns[column][row],
+                    "a whole number of at least 0, or nothing where it is "
+                    "missing")
+  return filled.astype(np.int64)
+
+
+def strings(table: sources.Table, column: str) -> np.ndarray:
+  """Reads a column as strings.
+
+  Args:
+    table: The table.
+    column: Name of one of its columns.
+
+  Returns:
+    An object array of `str`, shape `[N]`, "" where a value is missing.
+
+  Raises:
+    DataError: If the column has more than one value per row.
+  """
+  values = table.columns[column]
+  check_vector(table, column, values)
+  if values.dtype.kind == "f":
+    return np.array(["" if math.isnan(v) else repr(v.item()) for v in values],
+                    dtype=object)
+  return np.array(list(_texts(values)), dtype=object)
+
+
+def bad_value(table: sources.Table, row: int, column: str, found,
+              allowed: str) -> sources.DataError:
+  """Returns the error that says what is wrong with one value."""
+  text = str(found)
+  text = text if len(text) <= 60 else text[:57] + "..."
+  return sources.DataError(f"{sources.locate(table, row)}, column '{column}': "
+                           f"found '{text}'; allowed: {allowed}")
+
+
+def check_vector(table: sources.Table, column: str, values: np.ndarray) -> None:
+  """Raises `DataError` unless a column has one value per row."""
+  if values.ndim != 1:
+    raise sources.DataError(
+        f"{table.files[0][0]}: column '{column}' has shape "
+        f"{list(values.shape)}; allowed: one value per row")
+
+
+def _texts(values):
+  """Yields the values as `str`."""
+  for value in values:
+    if isinstance(value, bytes):
+      yield value.decode("utf-8", errors="replace")
+    elif value is None:
+      yield ""
+    else:
+      yield str(value)
+
+
+def _is_number(text: str) -> bool:
+  try:
+    float(text or "nan")
+  except ValueError:
+    return False
+  return True

@@ -1,0 +1,189 @@
+"""Reads the columns of CSV and NumPy files."""
+
+import collections
+import csv
+import glob
+import gzip
+import io
+import zipfile
+import zlib
+from typing import Collection, Dict, List, Mapping, Optional, Sequence
+
+import numpy as np
+
+from mtl_graph import config
+from mtl_graph.protos import data_pb2
+
+
+class DataError(Exception):
+  """Data that cannot be used; the text names the file, the row, the column."""
+
+
+# columns: dict from column name to an array of one entry per row.
+# files: pairs of a file's name and its number of rows, in reading order.
+Table = collections.namedtuple("Table", ["columns", "files"])
+
+
+def read(source: data_pb2.Source, columns: Collection[str],
+         field_path: str) -> Table:
+  """Reads the named columns of a source, all of its files one after the other.
+
+  Args:
+    source: The source, valid.
+    columns: Names of the columns to keep.
+    field_path: Where `source` sits in the experiment; used in errors.
+
+  Returns:
+    A `Table`. The columns of CSV files are arrays of strings.
+
+  Raises:
+    DataError: If a file cannot be read, lacks a column, or has a row of the
+      wrong length; if there are no rows.
+  """
+  kind = source.WhichOneof("kind")
+  files = getattr(source, kind)
+  paths = [p for pattern in files.path for p in sorted(glob.glob(pattern))]
+  header = _read_header(files.header_file) if (
+      kind == "csv" and files.header_file) else None
+  parts, lengths = [], []
+  for path in paths:
+    if kind == "csv":
+      part = _read_csv(path, columns, header, files.strip_spaces, field_path)
+    else:
+      part = _read_npz(path, columns, field_path)
+    parts.append(part)
+    lengths.append((path, len(next(iter(part.values()))) if part else 0))
+  if not sum(length for _, length in lengths):
+    raise DataError(f"{', '.join(paths)}: found no rows; allowed: at least one "
+                    f"({field_path})")
+  merged = {}
+  for name in columns:
+    try:
+      merged[name] = np.concatenate([part[name] for part in parts])
+    except ValueError as error:
+      raise DataError(f"{', '.join(paths)}: column '{name}' has other shapes "
+                      "from file to file; allowed: one width") from error
+  return Table(merged, lengths)
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray], columns: Collection[str],
+                name: str) -> Table:
+  """Takes the named columns out of arrays handed over in Python.
+
+  Args:
+    arrays: Arrays, or lists, of one entry per row, by column.
+    columns: Names of the columns to keep.
+    name: What the arrays are called in errors.
+
+  Returns:
+    A `Table`.
+
+  Raises:
+    DataError: If a column is missing, or the lengths differ; if there are no
+      rows.
+  """
+  table = _select({key: np.asarray(value) for key, value in arrays.items()},
+                  columns, name, "arrays")
+  rows = len(next(iter(table.values())))
+  if not rows:
+    raise DataError(f"{name}: found no rows; allowed: at least one")
+  return Table(table, [(name, rows)])
+
+
+def locate(table: Table, row: int) -> str:
+  """Returns "file, row n" for a row of a table; rows count from 1."""
+  for path, length in table.files:
+    if row < length:
+      return f"{path}, row {row + 1}"
+    row -= length
+  raise IndexError(f"locate: `row` is beyond the table by {row}.")
+
+
+def _open_text(path: str) -> io.TextIOBase:
+  if path.endswith(".gz"):
+    return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+  return open(path, encoding="utf-8-sig", newline="")
+
+
+def _read_header(path: str) -> List[str]:
+  try:
+    with _open_text(path) as file:
+      return [name.strip() for row in csv.reader(file) for name in row
+              if name.strip()]
+  except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
+    raise DataError(f"{path}: cannot be read: {_reason(error)}; "
+                    "allowed: column names") from error
+
+
+def _read_csv(path: str, columns: Collection[str],
+              header: Optional[Sequence[str]], strip_spaces: bool,
+              field_path: str) -> Dict[str, np.ndarray]:
+  """Reads one CSV file into arrays of strings."""
+  try:
+    with _open_text(path) as file:
+      reader = csv.reader(file, skipinitialspace=strip_spaces)
+      names = header if header is not None else [
+          name.strip() for name in next(reader, [])]
+      rows = [row for row in reader if row]
+  except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
+    raise DataError(f"{path}: cannot be read: {_reason(error)}; allowed: "
+                    "comma-separated UTF-8 text, gzip only if it ends in .gz"
+                    ) from error
+  repeated = [n for n, count in collections.Counter(names).items() if count > 1]
+  if repeated:
+    raise DataError(f"{path}: column '{repeated[0]}' is named more than once; "
+                    "allowed: each name once")
+  for i, row in enumerate(rows):
+    if len(row) != len(names):
+      raise DataError(f"{path}, row {i + 1}: found {len(row)} fields; allowed: "
+                      f"{len(names)}, one per column")
+  by_column = dict(zip(names, zip(*rows))) if rows else {n: () for n in names}
+  arrays = {}
+  for name, values in _select(by_column, columns, path, field_path).items():
+    if strip_spaces:
+      values = [value.strip() for value in values]
+    arrays[name] = np.array(values, dtype=object)
+  return arrays
+
+
+def _read_npz(path: str, columns: Collection[str],
+              field_path: str) -> Dict[str, np.ndarray]:
+  """Reads one .npz archive."""
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      missing_checked = _select({name: None for name in archive.files}, columns,
+                                path, field_path)
+      arrays = {name: archive[name] for name in missing_checked}
+  except DataError:
+    raise
+  except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError,
+          zipfile.BadZipFile, zlib.error) as error:
+    raise DataError(f"{path}: cannot be read: {_reason(error)}; allowed: an "
+                    "archive of arrays without Python objects, as numpy.savez "
+                    "writes it") from error
+  return _select(arrays, columns, path, field_path)
+
+
+def _select(arrays, columns, path, field_path):
+  """Returns the named columns; all of them must exist, with equal lengths."""
+  for name in columns:
+    if name not in arrays:
+      names = list(arrays)
+      raise DataError(f"{path}: no column '{name}' ({field_path}); allowed: "
+                      f"{', '.join(names) or 'none'}"
+                      f"{config.nearest(name, names)}")
+  chosen = {name: arrays[name] for name in columns}
+  lengths = {name: len(array) if np.ndim(array) else None
+             for name, array in chosen.items() if array is not None}
+  if len(set(lengths.values())) > 1 or None in lengths.values():
+    raise DataError(f"{path}: found columns of "
+                    + ", ".join(f"'{n}': {'no' if l is None else l} rows"
+                                for n, l in lengths.items())
+                    + "; allowed: one entry per row in each")
+  return chosen
+
+
+def _reason(error: Exception) -> str:
+  if isinstance(error, UnicodeDecodeError):
+    return f"byte {error.start} is not UTF-8"
+  return getattr(error, "strerror", None) or str(error) or "the file is cut off"

@@ -1,0 +1,1 @@
+"""Layers that make their variables under TensorFlow 1's names."""

@@ -1,0 +1,41 @@
+"""The embedding look-up."""
+
+import tensorflow.compat.v1 as tf
+
+from mtl_graph.layers import initializers
+
+
+def embedding(
+    ids: tf.Tensor,
+    rows: int,
+    dimension: int,
+    seed: int = 0,
+    name: str = "embedding") -> tf.Tensor:
+  """Looks up one vector per id.
+
+  Makes (or reuses) the variable `<scope>/embeddings`, uniform within
+  `1 / sqrt(dimension)` of zero, so that a vector's length is about 0.58
+  whatever its dimension.
+
+  Args:
+    ids: Row numbers, int32, shape `[B]`, from 0 to `rows - 1`.
+    rows: Rows of the table.
+    dimension: Width of a vector.
+    seed: Seed of the table's initial value.
+    name: Variable scope of the layer.
+
+  Returns:
+    The vectors, shape `[B, dimension]`.
+
+  Raises:
+    ValueError: If `ids` is not a vector.
+  """
+  if ids.shape.rank != 1:
+    raise ValueError(
+        f"{name}: `ids` must have shape [any], found {ids.shape}.")
+  with tf.variable_scope(name) as scope:
+    table = tf.get_variable(
+        "embeddings", [rows, dimension],
+        initializer=initializers.uniform(
+            seed, scope.name + "/embeddings", dimension ** -0.5))
+    return tf.gather(table, ids)

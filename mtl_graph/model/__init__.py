@@ -1,0 +1,1 @@
+"""The graph of an experiment, in order of flow; opens no session."""

@@ -1,0 +1,77 @@
+"""One backward pass over all groups, sliced back group by group."""
+
+import collections
+from typing import Dict, List, Mapping, Optional, Sequence
+
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph.protos import training_pb2
+
+
+def build(loss: tf.Tensor, groups: Mapping[str, Sequence[tf.Variable]],
+          stop_gradients: Optional[Sequence[tf.Tensor]] = None
+          ) -> Dict[str, List[Optional[tf.Tensor]]]:
+  """Computes the gradients of a loss once and slices them by group.
+
+  The pattern that the project exists for: `tf.gradients(loss, shared + a + b)`
+  over the concatenated lists, sliced back by the lengths of the lists.
+
+  Args:
+    loss: The loss, shape `[]`.
+    groups: Variables by group.
+    stop_gradients: Tensors to hold constant, as `tf.gradients` takes them.
+
+  Returns:
+    A dict from group to its gradients, dense, None where the loss does not
+    reach the variable.
+  """
+  concatenated = [v for variables in groups.values() for v in variables]
+  flat = tf.gradients(loss, concatenated, stop_gradients=stop_gradients)
+  # A sparse gradient may hold a row several times; densified, it has a norm,
+  # and one fused ApplyAdam takes it.
+  flat = [g if g is None else tf.convert_to_tensor(g) for g in flat]
+  sliced, start = collections.OrderedDict(), 0
+  for name, variables in groups.items():
+    sliced[name] = flat[start:start + len(variables)]
+    start += len(variables)
+  return sliced
+
+
+def norm(gradients: Sequence[Optional[tf.Tensor]]) -> tf.Tensor:
+  """Returns the joint Euclidean norm of a group's gradients, shape `[]`."""
+  present = [g for g in gradients if g is not None]
+  return tf.global_norm(present) if present else tf.zeros([])
+
+
+def clip(clipping: training_pb2.Clipping,
+         gradients: Sequence[Optional[tf.Tensor]],
+         joint_norm: tf.Tensor) -> List[Optional[tf.Tensor]]:
+  """Clips the gradients of a group.
+
+  Args:
+    clipping: The `Clipping` message; empty: not at all.
+    gradients: The gradients, None where there is none.
+    joint_norm: What `norm` returned for them.
+
+  Returns:
+    The clipped gradients, in the same order.
+
+  Raises:
+    ConfigError: If the rule is not built.
+  """
+  kind = clipping.WhichOneof("kind")
+  if kind is None:
+    return list(gradients)
+  if kind == "global_norm":
+    return tf.clip_by_global_norm(gradients, clipping.global_norm,
+                                  use_norm=joint_norm)[0]
+  if kind == "norm":
+    return [g if g is None else tf.clip_by_norm(g, clipping.norm)
+            for g in gradients]
+  if kind == "value":
+    return [g if g is None else
+            tf.clip_by_value(g, -clipping.value, clipping.value)
+            for g in gradients]
+  raise config.ConfigError("training.group.clipping", f"found '{kind}'; allowed:"
+                           " one that this version builds")

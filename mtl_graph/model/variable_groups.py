@@ -1,0 +1,100 @@
+"""Says which group owns which trainable variable, and which task reaches it."""
+
+import collections
+from typing import Dict, List, Sequence, Set
+
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph import ownership
+from mtl_graph.protos import training_pb2
+
+# The scopes of a task's own variables, when no group is given.
+_TASK_SCOPES = ("tower/{}", "head/{}", "log_variance/{}")
+
+
+def default_groups(tasks: Sequence[str], variables: Sequence[str]
+                   ) -> List[training_pb2.VariableGroup]:
+  """Returns the document's own groups: one shared, then one per task.
+
+  Args:
+    tasks: Names of the tasks.
+    variables: Names of the trainable variables.
+
+  Returns:
+    `VariableGroup` messages without an optimizer; "shared" is left out where
+    nothing is shared.
+  """
+  own = {task: [s.format(task) for s in _TASK_SCOPES] for task in tasks}
+
+  def scopes_in(scopes):
+    return [s for s in scopes
+            if any((v + "/").startswith(s + "/") for v in variables)]
+
+  claimed = [s for scopes in own.values() for s in scopes_in(scopes)]
+  shared = sorted({v for v in variables
+                   if not any((v + "/").startswith(s + "/") for s in claimed)})
+  groups = [training_pb2.VariableGroup(name="shared", scope=shared)
+            ] if shared else []
+  return groups + [training_pb2.VariableGroup(name=task, scope=scopes_in(s))
+                   for task, s in own.items()]
+
+
+def assign(groups: Sequence[training_pb2.VariableGroup],
+           variables: Sequence[tf.Variable]
+           ) -> Dict[str, List[tf.Variable]]:
+  """Assigns every variable to exactly one variable group.
+
+  Args:
+    groups: The `VariableGroup` messages.
+    variables: The trainable variables of the graph.
+
+  Returns:
+    A dict from group name to its variables, in the order of `groups` and of
+    `variables`.
+
+  Raises:
+    ConfigErrors: If a scope matches no variable, or a variable is claimed by
+      two scopes or by none.
+  """
+  errors = []
+  by_name = collections.OrderedDict((v.op.name, v) for v in variables)
+  names = ownership.claim(
+      groups, list(by_name),
+      lambda path, problem: errors.append(config.ConfigError(path, problem)))
+  if errors:
+    raise config.ConfigErrors(errors)
+  return collections.OrderedDict(
+      (group, [by_name[n] for n in members]) for group, members in names.items())
+
+
+def reached(tensor: tf.Tensor, variables: Sequence[tf.Variable]) -> Set[str]:
+  """Finds the variables that a gradient of a tensor can flow into.
+
+  Follows the graph backwards from the tensor and stops at `tf.stop_gradient`.
+  Adds no op, unlike asking `tf.gradients`.
+
+  Args:
+    tensor: Where to start, such as a loss.
+    variables: Variables to look for, resource or reference.
+
+  Returns:
+    Names of those that are reached.
+  """
+  sources = {_source(v): v.op.name for v in variables}
+  found, seen, pending = set(), set(), [tensor.op]
+  while pending:
+    op = pending.pop()
+    if op in seen or op.type in ("StopGradient", "PreventGradient"):
+      continue
+    seen.add(op)
+    if op in sources:
+      found.add(sources[op])
+    pending.extend(i.op for i in op.inputs)
+  return found
+
+
+def _source(variable: tf.Variable) -> tf.Operation:
+  """Returns the op whose output stands for a variable in the graph."""
+  handle = getattr(variable, "handle", None)
+  return handle.op if handle is not None else variable.op

@@ -1,0 +1,73 @@
+"""Makes one loss of the task losses."""
+
+import collections
+from typing import Mapping, Sequence
+
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph.model import losses
+from mtl_graph.ops import loss_weighting
+from mtl_graph.ops import task_losses as task_losses_ops
+from mtl_graph.protos import model_pb2
+from mtl_graph.protos import training_pb2
+
+# loss: the total loss, shape [].
+# task_losses: mean loss of each task, 0 without labels, shape [T].
+# task_weights: the factor on each, shape [T].
+Combined = collections.namedtuple(
+    "Combined", ["loss", "task_losses", "task_weights"])
+
+
+def build(integration: training_pb2.LossIntegration,
+          tasks: Sequence[model_pb2.Task],
+          task_losses: Mapping[str, task_losses_ops.TaskLoss]) -> Combined:
+  """Combines the task losses of a batch.
+
+  Args:
+    integration: The `LossIntegration` message.
+    tasks: The `Task` messages.
+    task_losses: A `TaskLoss` by task.
+
+  Returns:
+    A `Combined`.
+
+  Raises:
+    ConfigError: If the method is not built.
+  """
+  means = tf.stack([task_losses_ops.mean(task_losses[task.name])
+                    for task in tasks])
+  kind = integration.WhichOneof("kind")
+  if kind == "sum":
+    output = loss_weighting.weighted_sum_loss(means, tf.ones([len(tasks)]))
+  elif kind == "weighted_sum":
+    output = loss_weighting.weighted_sum_loss(
+        means, tf.constant([task.weight for task in tasks], tf.float32))
+  elif kind == "uncertainty":
+    output = _uncertainty(integration.uncertainty, tasks, task_losses, means)
+  else:
+    raise config.ConfigError("training.joint.loss", f"found '{kind}'; allowed: "
+                             "one that this version builds")
+  return Combined(output.loss, means, output.extra.task_weights)
+
+
+def log_variance(task: str, initial: float) -> tf.Variable:
+  """Makes (or reuses) a task's log variance, `log_variance/<task>`."""
+  with tf.variable_scope("log_variance", reuse=tf.AUTO_REUSE):
+    return tf.get_variable(task, [],
+                           initializer=tf.constant_initializer(initial))
+
+
+def _uncertainty(uncertainty, tasks, task_losses, means):
+  likelihoods = [losses.likelihood(task) for task in tasks]
+  present = tf.stack([tf.cast(task_losses[task.name].weight > 0, tf.float32)
+                      for task in tasks])
+  return loss_weighting.uncertainty_weighted_loss(
+      means,
+      tf.stack([log_variance(task.name, uncertainty.initial_log_variance)
+                for task in tasks]),
+      tf.constant([l.scale for l in likelihoods]),
+      tf.constant([l.exponent for l in likelihoods]),
+      present,
+      uncertainty.min_log_variance,
+      uncertainty.max_log_variance)

@@ -1,0 +1,1 @@
+"""Plain functions from tensors to tensors: no variable, no proto."""
