@@ -1,0 +1,1 @@
+"""Sessions, checkpoints, and whether an experiment fits what was saved."""

@@ -1,0 +1,211 @@
+"""Saves and restores everything a run needs to go on."""
+
+import glob
+import json
+import os
+from typing import Any, Dict, List, Optional, Sequence
+
+import tensorflow.compat.v1 as tf
+
+
+class CheckpointError(Exception):
+  """A checkpoint that is missing or cannot be used."""
+
+
+class Checkpoints:
+  """The checkpoints of one run: the newest few, and the best one apart.
+
+  A checkpoint holds every global variable of the graph, and the state that the
+  run keeps outside of it, as a JSON string in the variable `run_state`: both
+  are saved by one atomic write.
+  """
+
+  def __init__(self, model_dir: str, keep: int = 5):
+    """Adds the ops that save and restore to the current graph.
+
+    Args:
+      model_dir: The run's folder.
+      keep: How many of the newest checkpoints to keep.
+    """
+    self._model_dir = model_dir
+    self._best_dir = os.path.join(model_dir, "best")
+    self._state_input = tf.placeholder(tf.string, [], name="run_state_input")
+    self._state = tf.get_variable("run_state", [], tf.string, trainable=False,
+                                  initializer=tf.constant_initializer(b"{}"))
+    self._set_state = self._state.assign(self._state_input, read_value=False)
+    self._saver = tf.train.Saver(max_to_keep=keep, save_relative_paths=True)
+    # One Saver's ops serve both folders; the second only counts for itself.
+    self._best_saver = tf.train.Saver(saver_def=self._saver.saver_def,
+                                      max_to_keep=1, save_relative_paths=True)
+
+  def resume(self, session: tf.Session) -> Optional[Dict[str, Any]]:
+    """Restores the newest checkpoint.
+
+    Args:
+      session: The session; its variables are overwritten.
+
+    Returns:
+      The state saved beside the variables; None if there is no checkpoint.
+
+    Raises:
+      CheckpointError: If the newest checkpoint cannot be restored.
+    """
+    for saver, folder in ((self._saver, self._model_dir),
+                          (self._best_saver, self._best_dir)):
+      state = tf.train.get_checkpoint_state(folder)
+      if state:
+        saver.recover_last_checkpoints([
+            p for p in state.all_model_checkpoint_paths
+            if os.path.exists(p + ".index")])
+    path = latest(self._model_dir)
+    if path is None:
+      return None
+    return self.restore(session, path)
+
+  def restore(self, session: tf.Session, path: str) -> Dict[str, Any]:
+    """Restores one checkpoint.
+
+    Args:
+      session: The session; its variables are overwritten.
+      path: Path of the checkpoint, without `.index`.
+
+    Returns:
+      The state saved beside the variables.
+
+    Raises:
+      CheckpointError: If the checkpoint cannot be restored.
+    """
+    restore_into(session, self._saver, path)
+    return json.loads(session.run(self._state))
+
+  def restore_matching(self, session: tf.Session, path: str) -> List[str]:
+    """Restores the variables whose names and shapes a checkpoint has.
+
+    Args:
+      session: The session; the other variables keep their values.
+      path: Path of the checkpoint, without `.index`.
+
+    Returns:
+      Names of the variables that were not restored.
+
+    Raises:
+      CheckpointError: If the checkpoint cannot be read.
+    """
+    try:
+      shapes = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+    except (tf.errors.OpError, ValueError) as error:
+      raise CheckpointError(_cannot(path, error)) from error
+    matching, other = [], []
+    with session.graph.as_default():
+      for variable in tf.global_variables():
+        name = variable.op.name
+        fits = shapes.get(name) == variable.shape.as_list()
+        (matching if fits else other).append(variable)
+      if matching:
+        restore_into(session, tf.train.Saver(matching), path)
+    return [v.op.name for v in other if v.op.name != "run_state"]
+
+  def save(self, session: tf.Session, state: Dict[str, Any], step: int) -> str:
+    """Saves the newest checkpoint and drops those beyond the number kept.
+
+    Args:
+      session: The session.
+      state: What the run keeps outside of the graph; must fit JSON.
+      step: The global step.
+
+    Returns:
+      Path of the checkpoint.
+
+    Raises:
+      CheckpointError: If it cannot be written, for want of space say.
+    """
+    return self._save(session, self._saver, self._model_dir, state, step)
+
+  def save_best(self, session: tf.Session, state: Dict[str, Any], step: int
+                ) -> str:
+    """Saves the best checkpoint in place of the one before; as `save`."""
+    return self._save(session, self._best_saver, self._best_dir, state, step)
+
+  def _save(self, session, saver, folder, state, step):
+    os.makedirs(folder, exist_ok=True)
+    try:
+      session.run(self._set_state, {self._state_input: json.dumps(state)})
+      return saver.save(session, os.path.join(folder, "model.ckpt"),
+                        global_step=step, write_meta_graph=False)
+    except (tf.errors.OpError, OSError, ValueError) as error:
+      raise CheckpointError(
+          f"{folder}: no checkpoint can be written: {_first_line(error)}"
+          ) from error
+
+
+def restore_into(session: tf.Session, saver: tf.train.Saver, path: str) -> None:
+  """Restores a checkpoint through a saver.
+
+  Args:
+    session: The session.
+    saver: A saver of the variables wanted.
+    path: Path of the checkpoint, without `.index`.
+
+  Raises:
+    CheckpointError: If the checkpoint lacks a variable, has another shape for
+      it, or is damaged.
+  """
+  try:
+    saver.restore(session, path)
+  except (tf.errors.OpError, ValueError) as error:
+    raise CheckpointError(_cannot(path, error)) from error
+
+
+def latest(folder: str) -> Optional[str]:
+  """Returns the path of the newest whole checkpoint of a folder, or None.
+
+  Falls back on the files themselves where the `checkpoint` file that names them
+  is missing or empty, as after a crash of the machine.
+  """
+  path = None
+  if os.path.isfile(os.path.join(folder, "checkpoint")):
+    path = tf.train.latest_checkpoint(folder)
+  if path is None:
+    found = glob.glob(os.path.join(glob.escape(folder), "model.ckpt-*.index"))
+    steps = [int(p[:-len(".index")].rpartition("-")[2]) for p in found
+             if p[:-len(".index")].rpartition("-")[2].isdigit()]
+    if steps:
+      path = os.path.join(folder, f"model.ckpt-{max(steps)}")
+  return path
+
+
+def choose(model_dir: str, which: str) -> str:
+  """Returns the path of the checkpoint a user asks for.
+
+  Args:
+    model_dir: The run's folder.
+    which: "best", "latest", "" (the best if there is one, else the latest), or
+      a path.
+
+  Returns:
+    Path of the checkpoint, without `.index`.
+
+  Raises:
+    CheckpointError: If there is none.
+  """
+  folders: Sequence[str] = {
+      "best": ["best"], "latest": [""], "": ["best", ""]}.get(which, ())
+  for folder in folders:
+    path = latest(os.path.join(model_dir, folder) if folder else model_dir)
+    if path is not None:
+      return path
+  if which and os.path.isfile(which + ".index"):
+    return which
+  raise CheckpointError(
+      f"{model_dir}: found no {which + ' ' if folders and which else ''}"
+      "checkpoint" + (f" '{which}'" if not folders else "")
+      + "; allowed: best, latest or a path, of a run that has trained")
+
+
+def _cannot(path, error):
+  return f"{path}: the checkpoint cannot be restored: {_first_line(error)}"
+
+
+def _first_line(error) -> str:
+  text = getattr(error, "message", None) or str(error)
+  return text.strip().split("\n")[0].rstrip(".")

@@ -1,0 +1,81 @@
+"""Tells whether a run may go on under a changed experiment."""
+
+import os
+from typing import List, Sequence
+
+from google.protobuf import message as message_lib
+
+from mtl_graph import config
+from mtl_graph.protos import experiment_pb2
+
+# Fields that change neither what is computed in a step nor the rows it sees.
+FREE = ("name", "data.validation", "data.test", "training.num_steps",
+        "training.checkpoint", "training.execution", "training.log_every_steps",
+        "training.summaries", "evaluation", "serving")
+
+# What evaluation and export take from the experiment of the run as it is.
+NETWORK = ("seed", "data.feature", "model")
+
+
+def path_of(model_dir: str) -> str:
+  """Returns the path of the experiment a run was started with."""
+  return os.path.join(model_dir, "experiment.pbtxt")
+
+
+def read(model_dir: str) -> experiment_pb2.Experiment:
+  """Reads the experiment of a run; empty if there is none."""
+  if not os.path.exists(path_of(model_dir)):
+    return experiment_pb2.Experiment()
+  return config.load(path_of(model_dir))
+
+
+def differences(old: message_lib.Message, new: message_lib.Message,
+                path: str = "") -> List[str]:
+  """Lists the fields in which two messages differ.
+
+  Args:
+    old: A message.
+    new: A message of the same type.
+    path: Field path of the two; leads the paths returned.
+
+  Returns:
+    Field paths with both values, such as "data.batch_size: 128 -> 256".
+    Defaults count as set.
+  """
+  found = []
+  for field in old.DESCRIPTOR.fields:
+    where = f"{path}.{field.name}" if path else field.name
+    a, b = getattr(old, field.name), getattr(new, field.name)
+    if field.is_repeated:
+      if len(a) != len(b):
+        found.append(f"{where}: {len(a)} -> {len(b)} elements")
+      for i, (x, y) in enumerate(zip(a, b)):
+        if field.message_type is not None:
+          found += differences(x, y, f"{where}[{i}]")
+        elif x != y:
+          found.append(f"{where}[{i}]: {x} -> {y}")
+    elif field.message_type is not None:
+      if old.HasField(field.name) and new.HasField(field.name):
+        found += differences(a, b, where)
+      elif old.HasField(field.name) != new.HasField(field.name):
+        # An empty message matters only as the choice within a oneof.
+        nested = differences(a, b, where)
+        if nested or field.containing_oneof is not None:
+          found += nested or [f"{where}: " + (
+              "set -> unset" if old.HasField(field.name) else "unset -> set")]
+    elif a != b:
+      found.append(f"{where}: {a} -> {b}")
+  return found
+
+
+def refused(changes: Sequence[str], allowed: Sequence[str] = FREE
+            ) -> List[str]:
+  """Returns those of the changes that lie outside the allowed fields."""
+  return [c for c in changes
+          if not any(c.startswith(f) and c[len(f)] in ".:["
+                     for f in allowed)]
+
+
+def within(changes: Sequence[str], fields: Sequence[str]) -> List[str]:
+  """Returns those of the changes that lie inside the given fields."""
+  return [c for c in changes if c not in refused(changes, fields)]

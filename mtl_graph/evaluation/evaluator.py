@@ -1,0 +1,115 @@
+"""Measures a model over whole sets of rows."""
+
+import collections
+from typing import Dict, Mapping
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph.data import batches
+from mtl_graph.data import splits
+from mtl_graph.evaluation import metrics
+from mtl_graph.model import graphs
+from mtl_graph.protos import experiment_pb2
+
+# Metric by name, by task.
+Metrics = Dict[str, Dict[str, float]]
+
+# Strings are fed in pieces: one feed of millions would double their memory.
+_TRANSFORM_ROWS = 65536
+
+
+class Evaluator:
+  """Runs a model over rows in batches; its calls are traced once."""
+
+  def __init__(self, session: tf.Session, model: graphs.Graph,
+               experiment: experiment_pb2.Experiment):
+    """Prepares the calls.
+
+    Args:
+      session: A session on the graph of `model`.
+      model: The graph.
+      experiment: The experiment of the graph.
+    """
+    self._session = session
+    self._model = model
+    self._tasks = experiment.model.task
+    self._batch_size = experiment.evaluation.batch_size
+    self._measure = None
+
+  def transform(self, split: splits.Split) -> batches.Batch:
+    """Turns the raw values of a split into numbers, once for all steps.
+
+    Args:
+      split: The split.
+
+    Returns:
+      A `Batch` of arrays with all its rows.
+    """
+    rows = len(split.labels.values)
+    parts = [
+        self._session.run(self._model.transformed, {
+            self._model.raw[name]: values[start:start + _TRANSFORM_ROWS]
+            for name, values in split.raw.items()})
+        for start in range(0, rows, _TRANSFORM_ROWS)]
+    numbers, ids = [np.concatenate(arrays) if len(parts) > 1 else arrays[0]
+                    for arrays in zip(*parts)]
+    return batches.Batch(numbers, ids, *split.labels)
+
+  def predict(self, batch: batches.Batch) -> Dict[str, Dict[str, np.ndarray]]:
+    """Returns the predictions on all rows, by task and key."""
+    return self._run(batch)[0]
+
+  def evaluate(self, batch: batches.Batch) -> Metrics:
+    """Measures all tasks, each over the rows that bear its label.
+
+    Args:
+      batch: A `Batch` of arrays with all rows of a set.
+
+    Returns:
+      Metrics by name and task; `loss` is the task loss over the whole set.
+    """
+    predictions, row_losses = self._run(batch)
+    results = collections.OrderedDict()
+    for t, task in enumerate(self._tasks):
+      labelled = batch.weights[:, t] > 0
+      weights = batch.weights[labelled, t].astype(np.float64)
+      values = collections.OrderedDict(loss=float(np.average(
+          row_losses[labelled, t].astype(np.float64), weights=weights)))
+      values.update(_metrics_of(task.WhichOneof("head"),
+                                batch.labels[labelled, t], predictions[task.name],
+                                labelled, weights))
+      results[task.name] = values
+    return results
+
+  def _run(self, batch):
+    """Returns predictions and losses on all rows."""
+    if self._measure is None:
+      self._measure = self._session.make_callable(
+          [self._model.predictions, self._model.row_losses],
+          [self._model.batch.numbers, self._model.batch.ids,
+           self._model.batch.labels])
+    predictions, row_losses = [], []
+    for start in range(0, len(batch.labels), self._batch_size):
+      end = start + self._batch_size
+      some, losses = self._measure(batch.numbers[start:end],
+                                   batch.ids[start:end],
+                                   batch.labels[start:end])
+      predictions.append(some)
+      row_losses.append(losses)
+    merged = {
+        task: {key: np.concatenate([p[task][key] for p in predictions])
+               for key in predictions[0][task]}
+        for task in predictions[0]}
+    return merged, np.concatenate(row_losses)
+
+
+def _metrics_of(head: str, labels: np.ndarray,
+                predictions: Mapping[str, np.ndarray], labelled: np.ndarray,
+                weights: np.ndarray) -> Dict[str, float]:
+  if head == "binary":
+    return metrics.binary(labels, predictions["probability"][labelled], weights)
+  if head == "multiclass":
+    return metrics.multiclass(labels.astype(np.int64),
+                              predictions["probabilities"][labelled], weights)
+  return metrics.regression(labels, predictions["value"][labelled], weights)

@@ -1,0 +1,135 @@
+"""Opens a trained run again, to evaluate it or to export it."""
+
+import os
+from typing import Callable, Dict, Mapping, NamedTuple, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph.checkpoints import checkpoints
+from mtl_graph.checkpoints import compatibility
+from mtl_graph.checkpoints import sessions
+from mtl_graph.data import batches
+from mtl_graph.data import splits
+from mtl_graph.evaluation import evaluator as evaluator_lib
+from mtl_graph.evaluation import tables
+from mtl_graph.model import graphs
+from mtl_graph.protos import experiment_pb2
+
+
+class SavedRun(NamedTuple):
+  """A checkpoint restored into its graph.
+
+  Attributes:
+    checkpoint: Path of the checkpoint.
+    step: Its step.
+    session: The session.
+    evaluator: Runs the model.
+  """
+  checkpoint: str
+  step: int
+  session: tf.Session
+  evaluator: evaluator_lib.Evaluator
+
+
+def open_run(experiment: experiment_pb2.Experiment, model_dir: str,
+             which: str = "") -> SavedRun:
+  """Restores a checkpoint of a run.
+
+  Args:
+    experiment: The experiment, valid.
+    model_dir: The run's folder.
+    which: "best", "latest", "" (the best if there is one) or a path.
+
+  Returns:
+    A `SavedRun`.
+
+  Raises:
+    CheckpointError: If there is no such checkpoint, or it cannot be restored.
+    ConfigErrors: If the experiment's network is not the one that was trained.
+  """
+  checkpoint = checkpoints.choose(model_dir, which)
+  if os.path.exists(compatibility.path_of(model_dir)):
+    changes = compatibility.within(compatibility.differences(
+        compatibility.read(model_dir), experiment), compatibility.NETWORK)
+    if changes:
+      raise config.ConfigErrors([
+          config.ConfigError(*change.split(": ", 1)[:1],
+                             f"{change.split(': ', 1)[1]} since training in "
+                             f"{model_dir}; allowed: the network that was "
+                             "trained")
+          for change in changes])
+  model = graphs.build(experiment)
+  session = sessions.open_session(model.graph)
+  with model.graph.as_default():
+    sessions.initialize(session)
+    checkpoints.restore_into(session, tf.train.Saver(), checkpoint)
+    step = int(session.run(model.global_step))
+  return SavedRun(checkpoint, step, session, evaluator_lib.Evaluator(
+      session, model, experiment))
+
+
+def evaluate(experiment: experiment_pb2.Experiment, model_dir: str,
+             which: str = "", arrays: Optional[Mapping[str, Mapping[
+                 str, np.ndarray]]] = None,
+             log: Callable[[str], None] = print
+             ) -> Dict[str, evaluator_lib.Metrics]:
+  """Evaluates a checkpoint on the validation and test rows.
+
+  Prints the metrics and writes them to `model_dir/metrics.json`.
+
+  Args:
+    experiment: The experiment, valid.
+    model_dir: The run's folder.
+    which: Which checkpoint; see `open_run`.
+    arrays: Columns by split handed over in Python, in place of files.
+    log: Takes the lines.
+
+  Returns:
+    Metrics by split, task and name.
+
+  Raises:
+    CheckpointError, ConfigErrors: As `open_run`; also if there is no split to
+      evaluate.
+    DataError: If the rows cannot be used.
+  """
+  names = [split for split in ("validation", "test") if (
+      experiment.data.HasField(split) if arrays is None else split in arrays)]
+  if not names:
+    raise config.ConfigErrors([config.ConfigError(
+        "data", "found neither validation nor test; allowed: at least one")])
+  run = open_run(experiment, model_dir, which)
+  with run.session:
+    results = {}
+    for split in names:
+      rows = splits.read(experiment, split, arrays and arrays[split])
+      results[split] = run.evaluator.evaluate(run.evaluator.transform(rows))
+  log(f"metrics of {run.checkpoint} (step {run.step}):\n"
+      + tables.metrics_table(results))
+  tables.write_json({"step": run.step, "checkpoint": run.checkpoint, **results},
+                    os.path.join(model_dir, "metrics.json"))
+  return results
+
+
+def sample(run: SavedRun, experiment: experiment_pb2.Experiment,
+           rows: int = 256):
+  """Returns real rows as served, and what the training graph says of them.
+
+  Args:
+    run: What `open_run` returned.
+    experiment: The experiment.
+    rows: How many rows at most.
+
+  Returns:
+    Raw values by feature, and predictions by task and key.
+
+  Raises:
+    DataError: If the rows cannot be used.
+  """
+  split = "validation" if experiment.data.HasField("validation") else "train"
+  read = splits.read(experiment, split)
+  raw = {name: values[:rows] for name, values in read.raw.items()}
+  batch = run.evaluator.transform(splits.Split(
+      raw, type(read.labels)(*[v[:rows] for v in read.labels])))
+  return raw, run.evaluator.predict(batches.Batch(*batch))

@@ -1,0 +1,82 @@
+"""Prints metrics as a table, and writes them as JSON."""
+
+import json
+import math
+import os
+from typing import Any, Dict, Mapping, Sequence
+
+
+def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
+  """Lays rows of cells out in columns: the first to the left, others right.
+
+  Args:
+    rows: Rows of equally many cells; the first is the heading.
+    indent: What each line begins with.
+
+  Returns:
+    The lines.
+  """
+  widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+  lines = []
+  for row in rows:
+    cells = [row[0].ljust(widths[0])]
+    cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+    lines.append(indent + "  ".join(cells).rstrip())
+  return "\n".join(lines)
+
+
+def number(value: float) -> str:
+  """Writes a number with what digits matter."""
+  if value is None or math.isnan(value):
+    return "-"
+  if value == 0 or 1e-3 <= abs(value) < 1e5:
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.2f}"
+  return f"{value:.3e}"
+
+
+def metrics_table(results: Mapping[str, Mapping[str, Mapping[str, float]]]
+                  ) -> str:
+  """Lays metrics out, a line per task and split.
+
+  Args:
+    results: Metrics by split, task and name.
+
+  Returns:
+    The lines; a metric that a task has not is left blank.
+  """
+  names = list(dict.fromkeys(
+      name for tasks in results.values() for metrics in tasks.values()
+      for name in metrics))
+  rows = [["task", "split"] + names]
+  tasks = list(next(iter(results.values()))) if results else []
+  for task in tasks:
+    for split, metrics in results.items():
+      rows.append([task, split] + [
+          number(metrics[task][name]) if name in metrics[task] else ""
+          for name in names])
+  return align(rows)
+
+
+def write_json(value: Any, path: str) -> None:
+  """Writes a value as JSON so that no reader ever sees half of it.
+
+  Numbers that JSON has not (NaN, infinities) become null.
+
+  Args:
+    value: Dicts, lists, strings and numbers.
+    path: Path of the file.
+  """
+  with open(path + ".tmp", "w", encoding="utf-8") as file:
+    json.dump(_finite(value), file, indent=2)
+    file.write("\n")
+  os.replace(path + ".tmp", path)
+
+
+def _finite(value: Any) -> Any:
+  if isinstance(value, Dict):
+    return {key: _finite(v) for key, v in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [_finite(v) for v in value]
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value

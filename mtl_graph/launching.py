@@ -1,0 +1,80 @@
+"""What the launchers share: flags, exit codes, one line per problem."""
+
+import os
+import sys
+from typing import Callable, Sequence
+
+from absl import flags
+
+from mtl_graph import config
+
+
+def experiment_flags(values: flags.FlagValues) -> None:
+  """Defines the flags that say which experiment."""
+  flags.DEFINE_string("config", None, "Path of the experiment file.",
+                      flag_values=values)
+  flags.DEFINE_string("model_dir", None,
+                      "Folder of the run; runs/<name> if unset.",
+                      flag_values=values)
+  flags.DEFINE_multi_string(
+      "set", [], "Overrides one field: --set=training.num_steps=500, "
+      "--set='model.task[name=late].weight=2'. May be given several times.",
+      flag_values=values)
+  flags.mark_flag_as_required("config", flag_values=values)
+
+
+def model_dir_of(values: flags.FlagValues, experiment) -> str:
+  """Returns the folder of the run."""
+  return values.model_dir or os.path.join("runs", experiment.name)
+
+
+def run(argv: Sequence[str], values: flags.FlagValues, main: Callable[[], None],
+        usage: str) -> int:
+  """Parses flags, runs a launcher, and turns what it raises into a line.
+
+  Args:
+    argv: The command line, program name first.
+    values: The launcher's flags.
+    main: What to run once flags are parsed.
+    usage: What --help says first.
+
+  Returns:
+    The exit code: 0 done; 1 the run failed; 2 a flag or the experiment is
+    wrong; 130 and 143 after SIGINT and SIGTERM.
+  """
+  # TensorFlow's own start-up notes would drown ours; errors reach Python.
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+  if any(a in ("--help", "-h", "-help", "--helpfull") for a in argv[1:]):
+    print(usage + "\n\n" + values.get_help().strip())
+    return 0
+  try:
+    rest = values(list(argv))
+    if len(rest) > 1:
+      raise flags.Error(f"found '{rest[1]}', which is no flag; allowed: flags "
+                        "only, --help lists them")
+    main()
+    return 0
+  except flags.Error as error:
+    return _fail(2, error)
+  except (config.ConfigErrors, config.ConfigError) as error:
+    return _fail(2, error)
+  except KeyboardInterrupt:
+    return _fail(130, "stopped by SIGINT")
+  except BrokenPipeError:
+    # Whoever read our output has gone; there is nobody left to tell.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+  except Exception as error:  # pylint: disable=broad-except
+    # Errors of data, checkpoints and so on are defined above this floor or
+    # beside it; importing them here would import TensorFlow for every flag.
+    if hasattr(error, "signal"):
+      return _fail(128 + int(error.signal), error)
+    if type(error).__module__.startswith("mtl_graph."):
+      return _fail(1, error)
+    raise
+
+
+def _fail(code: int, message) -> int:
+  sys.stdout.flush()
+  print(str(message), file=sys.stderr)
+  return code

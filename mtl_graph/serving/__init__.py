@@ -1,0 +1,1 @@
+"""SavedModels: writing, checking and running them."""

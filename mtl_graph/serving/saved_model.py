@@ -1,0 +1,108 @@
+"""Exports a checkpoint as a SavedModel, checked before it is published."""
+
+import os
+import shutil
+import time
+from typing import Dict, Mapping, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph.checkpoints import checkpoints
+from mtl_graph.checkpoints import sessions
+from mtl_graph.model import graphs
+from mtl_graph.protos import experiment_pb2
+from mtl_graph.serving import predictor
+
+# Another graph, with other batch sizes, may round differently: this much.
+_TOLERANCE = 1e-5
+
+
+class ExportError(Exception):
+  """An export that cannot be written, or does not answer as it should."""
+
+
+def export(experiment: experiment_pb2.Experiment, checkpoint: str,
+           export_dir: str, raw: Optional[Mapping[str, np.ndarray]] = None,
+           expected: Optional[Mapping[str, Mapping[str, np.ndarray]]] = None
+           ) -> str:
+  """Writes a checkpoint as the next version of a SavedModel.
+
+  The version is the time in seconds. It is written under another name, loaded
+  again, compared with what the training graph answers on real rows, and only
+  then given its number, so that a server never sees half of it or a wrong one.
+
+  Args:
+    experiment: The experiment, valid.
+    checkpoint: Path of the checkpoint.
+    export_dir: Folder of the versions.
+    raw: Real rows by feature to check the export on; None: not checked.
+    expected: What the training graph answers on them, by task and key.
+
+  Returns:
+    Path of the version.
+
+  Raises:
+    CheckpointError: If the checkpoint does not fit the experiment.
+    ExportError: If the export cannot be written, or answers differently.
+  """
+  try:
+    os.makedirs(export_dir, exist_ok=True)
+    version = _next_version(export_dir)
+    aside = os.path.join(export_dir, f"writing-{version}-{os.getpid()}")
+    _write(experiment, checkpoint, aside)
+  except (OSError, tf.errors.OpError) as error:
+    raise ExportError(f"{export_dir}: cannot be written: {error}; allowed: a "
+                      "folder of your own with space in it") from error
+  try:
+    if raw is not None:
+      _check(aside, raw, expected)
+    path = os.path.join(export_dir, str(version))
+    os.rename(aside, path)
+  finally:
+    shutil.rmtree(aside, ignore_errors=True)
+  return path
+
+
+def _next_version(export_dir: str) -> int:
+  versions = [int(name) for name in os.listdir(export_dir) if name.isdigit()]
+  return max([int(time.time())] + [v + 1 for v in versions])
+
+
+def _write(experiment, checkpoint, path):
+  with tf.Graph().as_default() as graph:
+    inputs, predictions = graphs.build_serving(experiment)
+    with sessions.open_session(graph) as session:
+      checkpoints.restore_into(session, tf.train.Saver(), checkpoint)
+      builder = tf.saved_model.Builder(path)
+      outputs = {f"{task}/{key}": tensor for task, keyed in predictions.items()
+                 for key, tensor in keyed.items()}
+      signature = tf.saved_model.build_signature_def(
+          {n: tf.saved_model.build_tensor_info(t) for n, t in inputs.items()},
+          {n: tf.saved_model.build_tensor_info(t) for n, t in outputs.items()},
+          tf.saved_model.signature_constants.PREDICT_METHOD_NAME)
+      builder.add_meta_graph_and_variables(
+          session, [tf.saved_model.tag_constants.SERVING],
+          {predictor.SIGNATURE: signature}, main_op=tf.tables_initializer(),
+          clear_devices=True, strip_default_attrs=True)
+      builder.save()
+  extra = os.path.join(path, "assets.extra")
+  os.makedirs(extra)
+  config.write(experiment, os.path.join(extra, "experiment.pbtxt"))
+
+
+def _check(path: str, raw, expected: Mapping[str, Mapping[str, np.ndarray]]):
+  """Raises unless an export answers as the training graph did."""
+  with predictor.Predictor(path) as loaded:
+    answers: Dict[str, np.ndarray] = loaded.run(raw)
+  for task, keyed in expected.items():
+    for key, wanted in keyed.items():
+      found = answers[f"{task}/{key}"]
+      scale = np.maximum(1.0, np.abs(wanted))
+      error = np.max(np.abs(found - wanted) / scale) if len(wanted) else 0.0
+      # A class may flip where two logits are equal but for rounding.
+      if key != "class" and not error <= _TOLERANCE:
+        raise ExportError(
+            f"{path}: output '{task}/{key}' differs from the training graph by "
+            f"{error:.3g} on real rows; allowed: {_TOLERANCE:g}; not published")

@@ -1,0 +1,59 @@
+"""Trains an experiment: `python -m mtl_graph.train --config=exp.pbtxt`."""
+
+import functools
+import os
+import sys
+import types
+
+from absl import flags
+
+from mtl_graph import config
+from mtl_graph import launching
+from mtl_graph import validation
+
+_FLAGS = flags.FlagValues()
+launching.experiment_flags(_FLAGS)
+flags.DEFINE_boolean(
+    "allow_changes", False, "Go on from a checkpoint of another experiment or "
+    "other rows, restoring what fits.", flag_values=_FLAGS)
+flags.DEFINE_boolean(
+    "dry_run", False, "Check the experiment and its data, print variables and "
+    "groups, and stop.", flag_values=_FLAGS)
+
+
+def main(argv) -> int:
+  """Runs the launcher and returns its exit code."""
+  return launching.run(argv, _FLAGS, _train, __doc__)
+
+
+def _train():
+  experiment = config.load(_FLAGS.config, _FLAGS.set)
+  validation.check(experiment)
+  # Imported once the experiment is known to be good: it brings TensorFlow.
+  from mtl_graph.serving import saved_model
+  from mtl_graph.training import loop
+  if _FLAGS.dry_run:
+    print(loop.describe(experiment))
+    return
+  model_dir = launching.model_dir_of(_FLAGS, experiment)
+  export = functools.partial(saved_model.export, export_dir=os.path.join(
+      model_dir, "export"))
+  loop.train(
+      experiment, model_dir, allow_changes=_FLAGS.allow_changes,
+      exporter=lambda experiment, checkpoint, raw, expected: export(
+          experiment, checkpoint, raw=raw, expected=expected),
+      log=functools.partial(print, flush=True))
+
+
+class _CallableModule(types.ModuleType):
+  """Keeps `mtl_graph.train(...)` a call after `import mtl_graph.train`."""
+
+  def __call__(self, *args, **kwargs):
+    from mtl_graph import api
+    return api.train(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallableModule
+
+if __name__ == "__main__":
+  sys.exit(main(sys.argv))

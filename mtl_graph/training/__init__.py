@@ -1,0 +1,1 @@
+"""Runs the graph: steps, checkpoints, evaluations, and when to stop."""

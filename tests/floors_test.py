@@ -1,0 +1,247 @@
+"""Tests that every file keeps to its floor: what it imports, what it opens."""
+
+import ast
+import os
+import re
+from typing import Dict, List, Set
+from unittest import mock
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+# A file imports from its own folder and from the floors below it, and from
+# nothing else of the project. The longest name that fits a module counts.
+_FLOORS = {
+    "mtl_graph": 5,  # Its __init__, and launchers.
+    "mtl_graph.protos": 0,
+    "mtl_graph.ops": 0,
+    "mtl_graph.layers": 0,
+    "mtl_graph.config": 1,
+    "mtl_graph.outline": 1,
+    "mtl_graph.ownership": 1,
+    "mtl_graph.validation": 1,
+    "mtl_graph.data": 2,
+    "mtl_graph.model": 2,
+    "mtl_graph.checkpoints": 3,
+    "mtl_graph.evaluation": 3,
+    "mtl_graph.training": 4,
+    "mtl_graph.serving": 4,
+    "mtl_graph.porting": 4,
+}
+# The neighbours on one floor of which the first may import the second.
+_NEIGHBOURS = {
+    ("mtl_graph.layers", "mtl_graph.ops"),
+    ("mtl_graph.model", "mtl_graph.data"),
+}
+# What stands here builds the graph and never runs it.
+_BUILDERS = ("mtl_graph.ops", "mtl_graph.layers", "mtl_graph.data",
+             "mtl_graph.model")
+_SESSION = re.compile(r"\w*Session\w*|\bSupervisor\b|\w+_session\b")
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def sources(root: str) -> Dict[str, str]:
+  """Reads the project's Python files but for its tests: text by module."""
+  found = {}
+  for top in ("mtl_graph", "tools"):
+    for folder, _, files in os.walk(os.path.join(root, top)):
+      for file in files:
+        if file.endswith(".py") and not file.endswith("_pb2.py"):
+          path = os.path.join(folder, file)
+          module = os.path.relpath(path, root)[:-len(".py")]
+          module = module.replace(os.sep, ".").removesuffix(".__init__")
+          with open(path, encoding="utf-8") as source:
+            found[module] = source.read()
+  return found
+
+
+def imports(module: str, text: str) -> Set[str]:
+  """Returns the names a module imports from this project, dotted."""
+  names = set()
+  for node in ast.walk(ast.parse(text)):
+    if isinstance(node, ast.Import):
+      names.update(alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      if node.level:
+        raise ValueError(f"{module}: line {node.lineno}: import by full name.")
+      names.update(f"{node.module}.{alias.name}" for alias in node.names)
+  return {name for name in names
+          if name.split(".")[0] in ("mtl_graph", "tools", "tests")}
+
+
+def place(name: str) -> str:
+  """Returns the entry of the table of floors that a dotted name falls under."""
+  while name not in _FLOORS and "." in name:
+    name = name.rpartition(".")[0]
+  return name
+
+
+def breaches(files: Dict[str, str]) -> List[str]:
+  """Returns the imports that go up, sideways or to tools, one per line."""
+  found = []
+  for module, text in sorted(files.items()):
+    for name in sorted(imports(module, text)):
+      here, there = place(module), place(name)
+      allowed = here == there or (here, there) in _NEIGHBOURS
+      if there in _FLOORS:
+        # Tools stand beside the tower, and use all of it.
+        allowed = allowed or _FLOORS[there] < _FLOORS.get(here, 6)
+      if not allowed:
+        found.append(f"{module} imports {name}")
+  return found
+
+
+def cycles(files: Dict[str, str]) -> List[str]:
+  """Returns the modules that import themselves by way of others."""
+  edges = {}
+  for module, text in files.items():
+    names = imports(module, text)
+    edges[module] = {name if name in files else name.rpartition(".")[0]
+                     for name in names} & files.keys() - {"mtl_graph"}
+  found = []
+  for module in sorted(edges):
+    reached, queue = set(), [module]
+    while queue:
+      fresh = edges[queue.pop()] - reached
+      reached |= fresh
+      queue.extend(fresh)
+    if module in reached:
+      found.append(module)
+  return found
+
+
+def sessions(files: Dict[str, str]) -> List[str]:
+  """Returns the mentions of a session where the graph is built."""
+  return [f"{module} mentions {mention}"
+          for module, text in sorted(files.items())
+          if module.startswith(_BUILDERS)
+          for mention in _SESSION.findall(text)]
+
+
+class ProjectTest(absltest.TestCase):
+
+  def test_imports_go_down(self):
+    self.assertEmpty(breaches(sources(_ROOT)))
+
+  def test_no_cycles(self):
+    self.assertEmpty(cycles(sources(_ROOT)))
+
+  def test_builders_know_no_session(self):
+    self.assertEmpty(sessions(sources(_ROOT)))
+
+  def test_every_floor_is_inhabited(self):
+    modules = sources(_ROOT)
+    for name in _FLOORS:
+      self.assertTrue(any(module == name or module.startswith(name + ".")
+                          for module in modules), name)
+
+
+class BreachesTest(parameterized.TestCase):
+
+  @parameterized.named_parameters(
+      ("down", "mtl_graph.training.loop", "mtl_graph.model", "graphs"),
+      ("all_the_way_down", "mtl_graph.train", "mtl_graph.protos", "data_pb2"),
+      ("own_folder", "mtl_graph.data.columns", "mtl_graph.data", "sources"),
+      ("sub_folder", "mtl_graph.model.graphs", "mtl_graph.model.sharing", "a"),
+      ("out_of_sub_folder", "mtl_graph.model.sharing.a", "mtl_graph.model", "b"),
+      ("neighbour", "mtl_graph.model.graphs", "mtl_graph.data", "batches"),
+      ("launcher", "mtl_graph.train", "mtl_graph", "launcher"),
+      ("tool", "tools.convert", "mtl_graph.training", "loop"),
+      ("library", "mtl_graph.data.columns", "numpy", "random"),
+      ("look_alike", "mtl_graph.ops.shapes", "mtl_graphics.model", "graphs"),
+  )
+  def test_allowed(self, module, package, name):
+    files = {module: f"from {package} import {name}\n"}
+    self.assertEmpty(breaches(files))
+
+  @parameterized.named_parameters(
+      ("up", "mtl_graph.model.graphs", "mtl_graph.training.loop"),
+      ("protos_in_an_op", "mtl_graph.ops.shapes", "mtl_graph.protos.data_pb2"),
+      ("config_in_a_layer", "mtl_graph.layers.dense", "mtl_graph.config"),
+      ("model_in_config", "mtl_graph.config", "mtl_graph.model.graphs"),
+      ("backwards", "mtl_graph.data.columns", "mtl_graph.model.graphs"),
+      ("layers_in_an_op", "mtl_graph.ops.shapes", "mtl_graph.layers.dense"),
+      ("sideways", "mtl_graph.evaluation.a", "mtl_graph.checkpoints.b"),
+      ("training_in_serving", "mtl_graph.serving.a", "mtl_graph.training.b"),
+      ("serving_in_training", "mtl_graph.training.a", "mtl_graph.serving.b"),
+      ("launcher", "mtl_graph.training.loop", "mtl_graph.train"),
+      ("face", "mtl_graph.training.loop", "mtl_graph"),
+      ("tools", "mtl_graph.train", "tools.make_flights"),
+      ("tools_in_tools", "tools.convert", "tools.make_flights"),
+      ("tests", "mtl_graph.train", "tests.floors_test"),
+  )
+  def test_refused(self, module, name):
+    package, _, last = name.rpartition(".")
+    lines = [f"import {name}", f"def f():\n  import {name} as x"]
+    if package:
+      lines.append(f"from {package} import {last} as y")
+    for line in lines:
+      self.assertEqual(breaches({module: line}), [f"{module} imports {name}"])
+
+  def test_relative_import(self):
+    with self.assertRaisesRegex(ValueError, "mtl_graph.data.a: line 1: import"):
+      breaches({"mtl_graph.data.a": "from . import b"})
+
+
+class CyclesTest(absltest.TestCase):
+
+  def test_found(self):
+    files = {
+        "mtl_graph.data.a": "from mtl_graph.data import b",
+        "mtl_graph.data.b": "from mtl_graph.data.c import name",
+        "mtl_graph.data.c": "import mtl_graph.data.a",
+        "mtl_graph.data.d": "from mtl_graph.data import a",
+    }
+    self.assertEqual(cycles(files), ["mtl_graph.data.a", "mtl_graph.data.b",
+                                     "mtl_graph.data.c"])
+    files["mtl_graph.data.c"] = ""
+    self.assertEmpty(cycles(files))
+
+
+class SessionsTest(parameterized.TestCase):
+
+  @parameterized.named_parameters(
+      ("opened", "with tf.Session() as s: pass", "Session"),
+      ("imported", "from tensorflow.compat.v1 import Session", "Session"),
+      ("by_name", "getattr(tf, 'InteractiveSession')()", "InteractiveSession"),
+      ("hint", "def f(session: tf.Session): pass", "Session"),
+      ("monitored", "tf.train.MonitoredTrainingSession()",
+       "MonitoredTrainingSession"),
+      ("the_one_at_hand", "tf.get_default_session()", "get_default_session"),
+      ("supervisor", "tf.train.Supervisor", "Supervisor"),
+  )
+  def test_refused(self, text, mention):
+    for module in ("mtl_graph.ops.a", "mtl_graph.layers.b", "mtl_graph.data.c",
+                   "mtl_graph.model.d", "mtl_graph.model.sharing.e"):
+      self.assertEqual(sessions({module: text}),
+                       [f"{module} mentions {mention}"])
+    self.assertEmpty(sessions({"mtl_graph.checkpoints.a": text}))
+
+  def test_prose_is_allowed(self):
+    self.assertEmpty(sessions(
+        {"mtl_graph.model": '"""Builds the graph; opens no session."""'}))
+
+
+class SourcesTest(absltest.TestCase):
+
+  def test_reads_all_but_tests_and_generated_files(self):
+    root = self.create_tempdir()
+    for path in ("mtl_graph/__init__.py", "mtl_graph/data/a.py", "tools/b.py",
+                 "mtl_graph/protos/data_pb2.py", "tests/c.py", "setup.py",
+                 "mtl_graph/data/d.txt"):
+      root.create_file(path, content=f"# {path}")
+    self.assertEqual(sources(root.full_path), {
+        "mtl_graph": "# mtl_graph/__init__.py",
+        "mtl_graph.data.a": "# mtl_graph/data/a.py",
+        "tools.b": "# tools/b.py",
+    })
+
+  def test_a_file_without_a_floor_of_its_own_is_a_launcher(self):
+    self.assertEqual(place("mtl_graph.train"), "mtl_graph")
+    with mock.patch.dict(_FLOORS, {"mtl_graph.train": 1}):
+      self.assertEqual(place("mtl_graph.train.main"), "mtl_graph.train")
+
+
+if __name__ == "__main__":
+  absltest.main()
