@@ -23,7 +23,8 @@ def main(argv) -> int:
 def _evaluate():
   experiment = config.load(_FLAGS.config, _FLAGS.set)
   validation.check(experiment)
-  # Imported once the experiment is known to be good: it brings TensorFlow.
+  # TensorFlow takes seconds: a bad experiment is refused without it.
+  launching.start_tensorflow()
   from mtl_graph.evaluation import saved_run
   saved_run.evaluate(experiment, launching.model_dir_of(_FLAGS, experiment),
                      _FLAGS.checkpoint)

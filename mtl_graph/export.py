@@ -27,7 +27,8 @@ def main(argv) -> int:
 def _export():
   experiment = config.load(_FLAGS.config, _FLAGS.set)
   validation.check(experiment)
-  # Imported once the experiment is known to be good: it brings TensorFlow.
+  # TensorFlow takes seconds: a bad experiment is refused without it.
+  launching.start_tensorflow()
   from mtl_graph.evaluation import saved_run
   from mtl_graph.serving import saved_model
   model_dir = launching.model_dir_of(_FLAGS, experiment)

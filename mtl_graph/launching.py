@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from typing import Callable, Sequence
 
 from absl import flags
@@ -28,6 +29,31 @@ def model_dir_of(values: flags.FlagValues, experiment) -> str:
   return values.model_dir or os.path.join("runs", experiment.name)
 
 
+def start_tensorflow() -> None:
+  """Imports TensorFlow without the notes it writes about the machine.
+
+  They are written before any of its log levels counts, straight to the file
+  descriptor of standard error, and would drown the run's own lines. If the
+  import fails they are shown, as they may say why.
+  """
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+  sys.stderr.flush()
+  kept = os.dup(2)
+  with tempfile.TemporaryFile() as notes:
+    os.dup2(notes.fileno(), 2)
+    try:
+      import tensorflow.compat.v1 as tf
+    except BaseException:
+      notes.seek(0)
+      os.write(kept, notes.read())
+      raise
+    finally:
+      os.dup2(kept, 2)
+      os.close(kept)
+  # What is deprecated for TensorFlow 2 is what this project is about.
+  tf.logging.set_verbosity(tf.logging.ERROR)
+
+
 def run(argv: Sequence[str], values: flags.FlagValues, main: Callable[[], None],
         usage: str) -> int:
   """Parses flags, runs a launcher, and turns what it raises into a line.
@@ -42,8 +68,6 @@ def run(argv: Sequence[str], values: flags.FlagValues, main: Callable[[], None],
     The exit code: 0 done; 1 the run failed; 2 a flag or the experiment is
     wrong; 130 and 143 after SIGINT and SIGTERM.
   """
-  # TensorFlow's own start-up notes would drown ours; errors reach Python.
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   if any(a in ("--help", "-h", "-help", "--helpfull") for a in argv[1:]):
     print(usage + "\n\n" + values.get_help().strip())
     return 0

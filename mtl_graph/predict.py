@@ -27,6 +27,7 @@ def main(argv) -> int:
 
 
 def _predict():
+  launching.start_tensorflow()
   from mtl_graph.serving import predictor
   with predictor.load(_FLAGS.export_dir) as export:
     rows = export.predict_csv(_FLAGS.input, _FLAGS.output, _FLAGS.keys)

@@ -29,7 +29,8 @@ def main(argv) -> int:
 def _train():
   experiment = config.load(_FLAGS.config, _FLAGS.set)
   validation.check(experiment)
-  # Imported once the experiment is known to be good: it brings TensorFlow.
+  # TensorFlow takes seconds: a bad experiment is refused without it.
+  launching.start_tensorflow()
   from mtl_graph.serving import saved_model
   from mtl_graph.training import loop
   if _FLAGS.dry_run:

@@ -3,16 +3,15 @@
 import ast
 import os
 import re
-from typing import Dict, List, Set
-from unittest import mock
+from typing import Dict, List, Optional, Set
 
 from absl.testing import absltest
 from absl.testing import parameterized
 
 # A file imports from its own folder and from the floors below it, and from
-# nothing else of the project. The longest name that fits a module counts.
+# nothing else of the project. What lies in a folder stands where that stands;
+# the files of mtl_graph/ itself are named one by one.
 _FLOORS = {
-    "mtl_graph": 5,  # Its __init__, and launchers.
     "mtl_graph.protos": 0,
     "mtl_graph.ops": 0,
     "mtl_graph.layers": 0,
@@ -26,12 +25,22 @@ _FLOORS = {
     "mtl_graph.evaluation": 3,
     "mtl_graph.training": 4,
     "mtl_graph.serving": 4,
-    "mtl_graph.porting": 4,
+    "mtl_graph": 5,
+    "mtl_graph.api": 5,
+    "mtl_graph.launching": 5,
+    "mtl_graph.train": 5,
+    "mtl_graph.evaluate": 5,
+    "mtl_graph.export": 5,
+    "mtl_graph.predict": 5,
+    "tools": 6,
 }
+# The floors whose files lie in one folder, mtl_graph/.
+_FLOORS_OF_FILES = (1, 5)
 # The neighbours on one floor of which the first may import the second.
 _NEIGHBOURS = {
     ("mtl_graph.layers", "mtl_graph.ops"),
     ("mtl_graph.model", "mtl_graph.data"),
+    ("mtl_graph.evaluation", "mtl_graph.checkpoints"),
 }
 # What stands here builds the graph and never runs it.
 _BUILDERS = ("mtl_graph.ops", "mtl_graph.layers", "mtl_graph.data",
@@ -67,27 +76,38 @@ def imports(module: str, text: str) -> Set[str]:
         raise ValueError(f"{module}: line {node.lineno}: import by full name.")
       names.update(f"{node.module}.{alias.name}" for alias in node.names)
   return {name for name in names
-          if name.split(".")[0] in ("mtl_graph", "tools", "tests")}
+          if name.split(".")[0] in ("mtl_graph", "tools", "tests")
+          and name != "mtl_graph.__version__"}
 
 
-def place(name: str) -> str:
-  """Returns the entry of the table of floors that a dotted name falls under."""
-  while name not in _FLOORS and "." in name:
-    name = name.rpartition(".")[0]
-  return name
+def place(name: str) -> Optional[str]:
+  """Returns the entry of `_FLOORS` that a dotted name falls under, if any."""
+  entries = [entry for entry in _FLOORS if name == entry or (
+      entry != "mtl_graph" and name.startswith(entry + "."))]
+  return max(entries, key=len, default=None)
+
+
+def may_import(here: str, there: str) -> bool:
+  """Returns whether one entry of `_FLOORS` may import another."""
+  if there == "tools":
+    return False
+  if _FLOORS[here] != _FLOORS[there]:
+    return _FLOORS[here] > _FLOORS[there]
+  return (here == there or _FLOORS[here] in _FLOORS_OF_FILES
+          or (here, there) in _NEIGHBOURS)
 
 
 def breaches(files: Dict[str, str]) -> List[str]:
   """Returns the imports that go up, sideways or to tools, one per line."""
   found = []
   for module, text in sorted(files.items()):
+    here = place(module)
+    if here is None:
+      found.append(f"{module} stands on no floor")
+      continue
     for name in sorted(imports(module, text)):
-      here, there = place(module), place(name)
-      allowed = here == there or (here, there) in _NEIGHBOURS
-      if there in _FLOORS:
-        # Tools stand beside the tower, and use all of it.
-        allowed = allowed or _FLOORS[there] < _FLOORS.get(here, 6)
-      if not allowed:
+      there = place(name)
+      if there is None or not may_import(here, there):
         found.append(f"{module} imports {name}")
   return found
 
@@ -144,9 +164,11 @@ class BreachesTest(parameterized.TestCase):
       ("all_the_way_down", "mtl_graph.train", "mtl_graph.protos", "data_pb2"),
       ("own_folder", "mtl_graph.data.columns", "mtl_graph.data", "sources"),
       ("sub_folder", "mtl_graph.model.graphs", "mtl_graph.model.sharing", "a"),
-      ("out_of_sub_folder", "mtl_graph.model.sharing.a", "mtl_graph.model", "b"),
+      ("to_parent", "mtl_graph.model.sharing.a", "mtl_graph.model", "b"),
       ("neighbour", "mtl_graph.model.graphs", "mtl_graph.data", "batches"),
-      ("launcher", "mtl_graph.train", "mtl_graph", "launcher"),
+      ("own_floor", "mtl_graph.validation", "mtl_graph", "config"),
+      ("launcher", "mtl_graph.train", "mtl_graph", "export"),
+      ("version", "mtl_graph.serving.a", "mtl_graph", "__version__"),
       ("tool", "tools.convert", "mtl_graph.training", "loop"),
       ("library", "mtl_graph.data.columns", "numpy", "random"),
       ("look_alike", "mtl_graph.ops.shapes", "mtl_graphics.model", "graphs"),
@@ -162,10 +184,11 @@ class BreachesTest(parameterized.TestCase):
       ("model_in_config", "mtl_graph.config", "mtl_graph.model.graphs"),
       ("backwards", "mtl_graph.data.columns", "mtl_graph.model.graphs"),
       ("layers_in_an_op", "mtl_graph.ops.shapes", "mtl_graph.layers.dense"),
-      ("sideways", "mtl_graph.evaluation.a", "mtl_graph.checkpoints.b"),
+      ("sideways", "mtl_graph.checkpoints.a", "mtl_graph.evaluation.b"),
       ("training_in_serving", "mtl_graph.serving.a", "mtl_graph.training.b"),
       ("serving_in_training", "mtl_graph.training.a", "mtl_graph.serving.b"),
       ("launcher", "mtl_graph.training.loop", "mtl_graph.train"),
+      ("launcher_in_config", "mtl_graph.config", "mtl_graph.train"),
       ("face", "mtl_graph.training.loop", "mtl_graph"),
       ("tools", "mtl_graph.train", "tools.make_flights"),
       ("tools_in_tools", "tools.convert", "tools.make_flights"),
@@ -178,6 +201,14 @@ class BreachesTest(parameterized.TestCase):
       lines.append(f"from {package} import {last} as y")
     for line in lines:
       self.assertEqual(breaches({module: line}), [f"{module} imports {name}"])
+
+  def test_no_floor(self):
+    self.assertEqual(breaches({"mtl_graph.attic.a": "", "mtl_graph.b": ""}),
+                     ["mtl_graph.attic.a stands on no floor",
+                      "mtl_graph.b stands on no floor"])
+    self.assertEqual(
+        breaches({"mtl_graph.train": "from mtl_graph.attic import a"}),
+        ["mtl_graph.train imports mtl_graph.attic.a"])
 
   def test_relative_import(self):
     with self.assertRaisesRegex(ValueError, "mtl_graph.data.a: line 1: import"):
@@ -236,11 +267,6 @@ class SourcesTest(absltest.TestCase):
         "mtl_graph.data.a": "# mtl_graph/data/a.py",
         "tools.b": "# tools/b.py",
     })
-
-  def test_a_file_without_a_floor_of_its_own_is_a_launcher(self):
-    self.assertEqual(place("mtl_graph.train"), "mtl_graph")
-    with mock.patch.dict(_FLOORS, {"mtl_graph.train": 1}):
-      self.assertEqual(place("mtl_graph.train.main"), "mtl_graph.train")
 
 
 if __name__ == "__main__":

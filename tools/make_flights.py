@@ -146,17 +146,18 @@ def split(rows: Sequence[Row], seed: int,
           sizes: Optional[Dict[str, int]] = None) -> Dict[str, List[Row]]:
   """Splits rows by day and samples `sizes` of them; None keeps all.
 
-  The rows of a split come in order of scheduled departure.
+  Of every six days one goes to validation and one to test, dealt month by
+  month in random order, so that no split lacks a season. The rows of a split
+  come in order of scheduled departure.
   """
   # RandomState, because NumPy promises never to change its stream.
   random = np.random.RandomState(seed)
   days = sorted({_day(row) for row in rows})
-  held_out = round(len(days) / 6)  # For validation, and again for test.
-  order = random.permutation(len(days))
-  parts = {"train": order[2 * held_out:], "validation": order[:held_out],
-           "test": order[held_out:2 * held_out]}
-  owners = {days[i]: name for name in parts for i in parts[name]}
-  splits = {name: [] for name in parts}
+  keys = random.permutation(len(days))
+  dealt = sorted(range(len(days)), key=lambda i: (days[i][:2], keys[i]))
+  deal = ["validation", "test"] + ["train"] * 4
+  owners = {days[i]: deal[place % 6] for place, i in enumerate(dealt)}
+  splits = {name: [] for name in ("train", "validation", "test")}
   for row in sorted(rows, key=lambda row: (
       _day(row), row.hour, row.minute, row.flight_id)):
     splits[owners[_day(row)]].append(row)

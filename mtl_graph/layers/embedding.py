@@ -37,5 +37,5 @@ def embedding(
     table = tf.get_variable(
         "embeddings", [rows, dimension],
         initializer=initializers.uniform(
-            seed, scope.name + "/embeddings", dimension ** -0.5))
+            seed, scope.name + "/embeddings", 0.05))
     return tf.gather(table, ids)

@@ -1,0 +1,76 @@
+"""Builds and installs mtl_graph; compiles protos/ on the way."""
+
+import pathlib
+import re
+import shutil
+
+import setuptools
+from setuptools.command import build_py
+
+_ROOT = pathlib.Path(__file__).resolve().parent
+_EXAMPLES = ("*.pbtxt", "data/*")
+
+
+def _compile_protos(target: pathlib.Path) -> None:
+  """Compiles protos/*.proto into `target`/mtl_graph/protos/*_pb2.py."""
+  # Only there while building: a requirement of pyproject.toml's build-system.
+  from grpc_tools import protoc
+  (target / "mtl_graph" / "protos").mkdir(parents=True, exist_ok=True)
+  protos = sorted((_ROOT / "protos").glob("*.proto"))
+  # Imports read "mtl_graph/protos/data.proto", which puts the generated
+  # modules inside the package.
+  arguments = ["protoc", f"-Imtl_graph/protos={_ROOT / 'protos'}",
+               f"--python_out={target}", f"--pyi_out={target}"]
+  if protoc.main(arguments + [str(p) for p in protos]):
+    raise RuntimeError("protos/*.proto do not compile; see above")
+
+
+class BuildPy(build_py.build_py):
+  """Adds the generated modules and the examples to the package."""
+
+  def run(self):
+    super().run()
+    if self.editable_mode:
+      _compile_protos(_ROOT)
+      return
+    target = pathlib.Path(self.build_lib)
+    _compile_protos(target)
+    for pattern in _EXAMPLES:
+      for path in sorted((_ROOT / "protos" / "examples").glob(pattern)):
+        copy = (target / "mtl_graph" / "protos" / "examples"
+                / path.relative_to(_ROOT / "protos" / "examples"))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+
+
+def _version() -> str:
+  text = (_ROOT / "mtl_graph" / "__init__.py").read_text(encoding="utf-8")
+  return re.search(r'^__version__ = "(.+)"', text, re.MULTILINE).group(1)
+
+
+setuptools.setup(
+    name="mtl-graph",
+    version=_version(),
+    description="Multi-task learning in TensorFlow 1 style on today's "
+    "TensorFlow.",
+    long_description=(_ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11",
+    packages=setuptools.find_packages(include=["mtl_graph", "mtl_graph.*"]),
+    package_data={"mtl_graph": ["py.typed"]},
+    install_requires=[
+        "tensorflow~=2.21.0",
+        "numpy>=1.26,<3",
+        "absl-py>=2.1,<3",
+        # What protoc of grpcio-tools 1.76 generates loads from 6.31.1 on.
+        "protobuf>=6.31.1,<8",
+    ],
+    extras_require={
+        # Runs the tests: scikit-learn is the metrics' independent reference.
+        "test": ["pytest>=8,<10", "scikit-learn>=1.5,<2",
+                 "grpcio-tools==1.76.0"],
+        # Runs tools/compare_flights.py.
+        "compare": ["scikit-learn>=1.5,<2"],
+    },
+    cmdclass={"build_py": BuildPy},
+)

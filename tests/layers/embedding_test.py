@@ -1,0 +1,84 @@
+"""Tests of the embedding look-up."""
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph.layers import embedding
+
+
+class EmbeddingTest(parameterized.TestCase, tf.test.TestCase):
+
+  def test_looks_rows_up(self):
+    with tf.Graph().as_default(), tf.Session() as session:
+      vectors = embedding.embedding(tf.constant([2, 0, 2]), 4, 3,
+                                    name="embedding/carrier")
+      table, = tf.trainable_variables()
+      self.assertEqual(table.op.name, "embedding/carrier/embeddings")
+      self.assertEqual(table.shape.as_list(), [4, 3])
+      self.assertEqual(vectors.shape.as_list(), [3, 3])
+      session.run(tf.global_variables_initializer())
+      found, value = session.run([vectors, table])
+    self.assertAllEqual(found, value[[2, 0, 2]])
+
+  def test_gradient_counts_rows_and_skips_the_others(self):
+    with tf.Graph().as_default(), tf.Session() as session:
+      vectors = embedding.embedding(tf.constant([2, 0, 2]), 4, 3)
+      gradient = tf.convert_to_tensor(
+          tf.gradients(vectors, tf.trainable_variables())[0])
+      session.run(tf.global_variables_initializer())
+      self.assertAllEqual(session.run(gradient),
+                          [[1] * 3, [0] * 3, [2] * 3, [0] * 3])
+
+  def test_unknown_batch_size(self):
+    with tf.Graph().as_default(), tf.Session() as session:
+      ids = tf.placeholder(tf.int32, [None])
+      vectors = embedding.embedding(ids, 4, 3)
+      self.assertEqual(vectors.shape.as_list(), [None, 3])
+      session.run(tf.global_variables_initializer())
+      for size in (0, 5):
+        self.assertEqual(session.run(vectors, {ids: [1] * size}).shape,
+                         (size, 3))
+
+  def test_reuse_makes_nothing_new(self):
+    with tf.Graph().as_default(), tf.Session() as session:
+      with tf.variable_scope("", reuse=tf.AUTO_REUSE):
+        both = [embedding.embedding(tf.constant([1, 2]), 4, 3)
+                for _ in range(2)]
+      self.assertLen(tf.global_variables(), 1)
+      session.run(tf.global_variables_initializer())
+      self.assertAllEqual(*session.run(both))
+
+  def _table(self, rows=1000, dimension=9, seed=1, name="e", before=False):
+    with tf.Graph().as_default(), tf.Session() as session:
+      if before:
+        embedding.embedding(tf.constant([0]), 3, 3, seed, "before")
+      embedding.embedding(tf.constant([0]), rows, dimension, seed, name)
+      session.run(tf.global_variables_initializer())
+      return session.run(tf.trainable_variables()[-1])
+
+  def test_initial_value_depends_on_seed_and_name_alone(self):
+    table = self._table()
+    self.assertAllEqual(table, self._table(before=True))
+    self.assertNotAllEqual(table, self._table(seed=2))
+    self.assertNotAllEqual(table, self._table(name="f"))
+
+  @parameterized.parameters(1, 4, 100)
+  def test_initial_length_does_not_depend_on_the_dimension(self, dimension):
+    table = self._table(dimension=dimension)
+    self.assertAllInRange(table, -dimension ** -0.5, dimension ** -0.5)
+    squares = np.sum(table.astype(np.float64) ** 2, axis=1)
+    # Mean square 1 / 3, hence a length of about 0.58.
+    self.assertAllClose(squares.mean(), 1 / 3, atol=4 * (4 / 45 / 1000) ** 0.5)
+
+  @parameterized.parameters(([3, 1], r"\(3, 1\)"), ([], r"\(\)"),
+                            (None, "<unknown>"))
+  def test_bad_shape_is_refused(self, shape, found):
+    with tf.Graph().as_default(), self.assertRaisesRegex(
+        ValueError, rf"^e: `ids` must have shape \[any\], found {found}"):
+      embedding.embedding(tf.placeholder(tf.int32, shape), 4, 3, name="e")
+
+
+if __name__ == "__main__":
+  absltest.main()

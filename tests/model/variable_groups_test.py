@@ -1,0 +1,138 @@
+"""Tests of which group owns a variable and which task reaches it."""
+
+from absl.testing import absltest
+from absl.testing import parameterized
+from google.protobuf import text_format
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph.model import variable_groups
+from mtl_graph.protos import training_pb2
+
+_NAMES = ["embedding/carrier/embeddings", "trunk/dense/kernel",
+          "trunk/dense/bias", "tower/a/dense/kernel", "head/a/kernel",
+          "head/a/bias", "head/ab/kernel", "head/ab/bias",
+          "log_variance/a", "log_variance/ab"]
+
+
+def _groups(text):
+  return text_format.Parse(text, training_pb2.Training()).group
+
+
+def _variables(names):
+  return [tf.get_variable(name, [2]) for name in names]
+
+
+def _names_of(assigned):
+  return {group: [v.op.name for v in variables]
+          for group, variables in assigned.items()}
+
+
+class DefaultGroupsTest(parameterized.TestCase):
+
+  def test_one_shared_then_one_per_task(self):
+    groups = variable_groups.default_groups(["a", "ab"], _NAMES)
+    self.assertEqual([group.name for group in groups], ["shared", "a", "ab"])
+    with tf.Graph().as_default():
+      assigned = variable_groups.assign(groups, _variables(_NAMES))
+    self.assertEqual(_names_of(assigned), {
+        "shared": _NAMES[:3],
+        "a": ["tower/a/dense/kernel", "head/a/kernel", "head/a/bias",
+              "log_variance/a"],
+        "ab": ["head/ab/kernel", "head/ab/bias", "log_variance/ab"]})
+
+  def test_nothing_shared_gives_no_shared_group(self):
+    groups = variable_groups.default_groups(
+        ["a"], ["head/a/kernel", "head/a/bias"])
+    self.assertEqual([(g.name, list(g.scope)) for g in groups],
+                     [("a", ["head/a"])])
+
+  def test_states_no_optimizer(self):
+    for group in variable_groups.default_groups(["a", "ab"], _NAMES):
+      self.assertFalse(group.HasField("optimizer"))
+
+
+class AssignTest(parameterized.TestCase):
+
+  @parameterized.parameters(True, False)
+  def test_scopes_claim_by_whole_parts_of_the_name(self, use_resource):
+    with tf.Graph().as_default():
+      variables = [tf.get_variable(name, [2], use_resource=use_resource)
+                   for name in _NAMES]
+      assigned = variable_groups.assign(_groups("""
+          group { name: "heads" scope: "head" }
+          group { name: "rest" scope: "trunk" scope: "embedding"
+                  scope: "tower/a/dense/kernel" }
+          group { name: "s" scope: "log_variance" }"""), variables)
+    self.assertEqual(list(assigned), ["heads", "rest", "s"])
+    self.assertEqual(_names_of(assigned), {
+        "heads": _NAMES[4:8], "rest": _NAMES[:4], "s": _NAMES[8:]})
+
+  def test_all_problems_at_once(self):
+    with tf.Graph().as_default():
+      with self.assertRaises(config.ConfigErrors) as caught:
+        variable_groups.assign(_groups("""
+            group { name: "x" scope: "head/a" scope: "hed" }
+            group { name: "y" scope: "head/a/bias" }"""), _variables(_NAMES))
+    self.assertEqual(
+        [error.field_path for error in caught.exception.errors],
+        ["training.group[0].scope[1]", "training.group[1].scope[0]",
+         "training.group"])
+
+
+class ReachedTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self._graph = tf.Graph()
+    self.enter_context(self._graph.as_default())
+
+  def _ask(self, build, use_resource=True):
+    """Returns which of a and b are reached, and which get a gradient."""
+    a, b = [tf.get_variable(name, [2, 2], use_resource=use_resource)
+            for name in "ab"]
+    loss = build(a, b)
+    before = len(self._graph.get_operations())
+    reached = variable_groups.reached(loss, [a, b])
+    self.assertLen(self._graph.get_operations(), before)
+    gradients = tf.gradients(loss, [a, b])
+    return reached, {name for name, g in zip("ab", gradients)
+                     if g is not None}
+
+  @parameterized.product(
+      use_resource=(True, False),
+      case=(
+          (lambda a, b: tf.reduce_sum(a * 2), {"a"}),
+          (lambda a, b: tf.reduce_sum(a @ b), {"a", "b"}),
+          (lambda a, b: tf.reduce_sum(a * tf.stop_gradient(b)), {"a"}),
+          (lambda a, b: tf.reduce_sum(tf.stop_gradient(a) * b + a),
+           {"a", "b"}),
+          (lambda a, b: tf.reduce_sum(tf.gather(a, [1, 1])), {"a"}),
+          (lambda a, b: tf.reduce_sum(tf.nn.embedding_lookup(b, [0])), {"b"}),
+          (lambda a, b: tf.reduce_sum(tf.stop_gradient(a @ b)), set()),
+          (lambda a, b: tf.constant(1.0), set()),
+          (lambda a, b: tf.reduce_sum(tf.cond(
+              tf.constant(True), lambda: a * 2, lambda: b * 3)), {"a", "b"}),
+          (lambda a, b: tf.reduce_sum(tf.while_loop(
+              lambda i, x: i < 3, lambda i, x: (i + 1, x @ b),
+              [0, tf.ones([2, 2])])[1]), {"b"}),
+      ))
+  def test_is_what_a_gradient_flows_into(self, use_resource, case):
+    build, expected = case
+    reached, with_gradient = self._ask(build, use_resource)
+    self.assertEqual(reached, expected)
+    self.assertEqual(with_gradient, expected)
+
+  @parameterized.named_parameters(
+      ("comparison", lambda a, b: a * tf.cast(b > 0, tf.float32)),
+      ("arg_max", lambda a, b: tf.gather(a, tf.argmax(b, 1))),
+      ("shape", lambda a, b: a + tf.zeros(tf.shape(b))),
+      ("rounding", lambda a, b: a * tf.cast(tf.cast(b, tf.int32), tf.float32)))
+  def test_stops_where_no_gradient_flows(self, build):
+    reached, with_gradient = self._ask(lambda a, b: tf.reduce_sum(build(a, b)))
+    self.assertEqual(with_gradient, {"a"})
+    self.assertEqual(reached, {"a"})
+
+
+if __name__ == "__main__":
+  absltest.main()
