@@ -238,8 +238,6 @@ def _check_stack(stack: model_pb2.LayerStack, path, report) -> None:
 
 def _check_label(task, path, report) -> None:
   label, head = task.label, task.WhichOneof("head")
-  if not task.HasField("label"):
-    report(f"{path}.label", "found nothing; required")
   for field, heads in (("greater_than", ("binary",)),
                        ("positive_value", ("binary",)),
                        ("log1p", ("regression",)),

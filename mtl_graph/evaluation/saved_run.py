@@ -23,12 +23,10 @@ class SavedRun(NamedTuple):
 
   Attributes:
     checkpoint: Path of the checkpoint.
-    step: Its step.
     session: The session.
     evaluator: Runs the model.
   """
   checkpoint: str
-  step: int
   session: tf.Session
   evaluator: evaluator_lib.Evaluator
 
@@ -65,8 +63,7 @@ def open_run(experiment: experiment_pb2.Experiment, model_dir: str,
   with model.graph.as_default():
     sessions.initialize(session)
     checkpoints.restore_into(session, tf.train.Saver(), checkpoint)
-    step = int(session.run(model.global_step))
-  return SavedRun(checkpoint, step, session, evaluator_lib.Evaluator(
+  return SavedRun(checkpoint, session, evaluator_lib.Evaluator(
       session, model, experiment))
 
 
@@ -105,9 +102,8 @@ def evaluate(experiment: experiment_pb2.Experiment, model_dir: str,
     for split in names:
       rows = splits.read(experiment, split, arrays and arrays[split])
       results[split] = run.evaluator.evaluate(run.evaluator.transform(rows))
-  log(f"metrics of {run.checkpoint} (step {run.step}):\n"
-      + tables.metrics_table(results))
-  tables.write_json({"step": run.step, "checkpoint": run.checkpoint, **results},
+  log(f"metrics of {run.checkpoint}:\n" + tables.metrics_table(results))
+  tables.write_json({"checkpoint": run.checkpoint, **results},
                     os.path.join(model_dir, "metrics.json"))
   return results
 

@@ -72,6 +72,14 @@ def write_json(value: Any, path: str) -> None:
   os.replace(path + ".tmp", path)
 
 
+def read_json(path: str) -> Any:
+  """Reads what `write_json` wrote, null as NaN."""
+  def number_or_nan(pairs):
+    return {key: math.nan if value is None else value for key, value in pairs}
+  with open(path, encoding="utf-8") as file:
+    return json.load(file, object_pairs_hook=number_or_nan)
+
+
 def _finite(value: Any) -> Any:
   if isinstance(value, Dict):
     return {key: _finite(v) for key, v in value.items()}

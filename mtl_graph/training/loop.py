@@ -166,6 +166,7 @@ class _Run:
     with self._model.graph.as_default():
       self._resident, self._feed = batches.resident(
           len(labels.values), graphs.widths(experiment, self._model.transformed))
+      self._fill = tf.local_variables_initializer()
       self._start_execution = execution_lib.build(
           experiment.training.execution,
           lambda: self._trace(batches.may_lack_labels(
@@ -177,7 +178,7 @@ class _Run:
                                               experiment)
     self._batches = {}
     self._state = None
-    self._step = 0
+    self._step = self._first_step = 0
     self._saved_step = None
     self._summaries = None
     self._cosines = None
@@ -221,9 +222,9 @@ class _Run:
             "--model_dir, or --allow_changes")])
       state.digest = self._state.digest
       self._state = state
-    with self._model.graph.as_default():
-      self.session.run(tf.local_variables_initializer(), self._feed(train_rows))
+    self.session.run(self._fill, self._feed(train_rows))
     self._step = int(self.session.run(self._model.global_step))
+    self._first_step = self._step
     self._saved_step = self._step if saved else None
     self._execution = self._start_execution(self.session)
     config.write(self._experiment, compatibility.path_of(self._model_dir))
@@ -367,28 +368,42 @@ class _Run:
     """Evaluates the best or last checkpoint, and exports it."""
     if self._summaries is not None:
       self._summaries.close()
+    which = "best" if self._state.best_step is not None else "latest"
+    checkpoint = checkpoints_lib.choose(self._model_dir, which)
+    finished = self._finished(checkpoint)
+    if finished is not None:
+      return Result(self._step, checkpoint, finished, None)
     if self._state.courses:
       self._log("validation loss by task:\n"
                 + reporting.convergence_table(self._state.courses))
-    which = "best" if self._experiment.evaluation.HasField("best") else "latest"
-    if self._state.best_step is None:
-      which = "latest"  # The metric was never a number, or never evaluated.
-    checkpoint = checkpoints_lib.choose(self._model_dir, which)
     if checkpoint != checkpoints_lib.latest(self._model_dir):
       self._checkpoints.restore(self.session, checkpoint)
     metrics = {split: self._evaluator.evaluate(self._batches[split])
                for split in ("validation", "test") if split in self._batches}
     if metrics:
-      step = int(self.session.run(self._model.global_step))
-      self._log(f"metrics of {checkpoint} (step {step}):\n"
-                + tables.metrics_table(metrics))
-      tables.write_json({"step": step, "checkpoint": checkpoint, **metrics},
-                        os.path.join(self._model_dir, "metrics.json"))
+      self._log(f"metrics of {checkpoint}:\n" + tables.metrics_table(metrics))
     export_path = None
     if exporter is not None and self._experiment.HasField("serving"):
       export_path = exporter(self._experiment, checkpoint, *self._sample())
       self._log(f"exported {export_path}")
+    # Last of all: where this file tells of these steps, nothing is left to do.
+    tables.write_json({"checkpoint": checkpoint, "trained_steps": self._step,
+                       **metrics}, self._metrics_path())
     return Result(self._step, checkpoint, metrics, export_path)
+
+  def _finished(self, checkpoint):
+    """Returns the metrics of an earlier run that came this far, or None."""
+    if self._step != self._first_step or not os.path.exists(
+        self._metrics_path()):
+      return None
+    saved = tables.read_json(self._metrics_path())
+    if (saved.pop("checkpoint", None), saved.pop("trained_steps", None)) != (
+        checkpoint, self._step):
+      return None
+    return saved
+
+  def _metrics_path(self):
+    return os.path.join(self._model_dir, "metrics.json")
 
   def _sample(self, rows=256):
     """Returns some real rows as served, and what the training graph says."""

@@ -65,12 +65,14 @@ class EmbeddingTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotAllEqual(table, self._table(name="f"))
 
   @parameterized.parameters(1, 4, 100)
-  def test_initial_length_does_not_depend_on_the_dimension(self, dimension):
+  def test_initial_values_are_small_and_uniform(self, dimension):
     table = self._table(dimension=dimension)
-    self.assertAllInRange(table, -dimension ** -0.5, dimension ** -0.5)
-    squares = np.sum(table.astype(np.float64) ** 2, axis=1)
-    # Mean square 1 / 3, hence a length of about 0.58.
-    self.assertAllClose(squares.mean(), 1 / 3, atol=4 * (4 / 45 / 1000) ** 0.5)
+    self.assertAllInRange(table, -0.05, 0.05)
+    size = table.size
+    self.assertAllClose(table.mean(), 0, atol=4 * 0.05 / (3 * size) ** 0.5)
+    self.assertAllClose(np.mean(np.square(table, dtype=np.float64)),
+                        0.05 ** 2 / 3, rtol=0,
+                        atol=4 * 0.05 ** 2 * (4 / 45 / size) ** 0.5)
 
   @parameterized.parameters(([3, 1], r"\(3, 1\)"), ([], r"\(\)"),
                             (None, "<unknown>"))

@@ -1,0 +1,212 @@
+"""A small valid experiment with its rows, and ways to break copies of it."""
+
+import csv
+import gzip
+import os
+from typing import Callable, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+TEXT = """\
+name: "small"
+seed: 7
+data {
+  train { csv { path: "train.csv" } weight_column: "weight" }
+  validation { csv { path: "validation.csv" } weight_column: "weight" }
+  batch_size: 16
+  feature { name: "age" numeric { normalization: Z_SCORE } }
+  feature { name: "income" numeric { normalization: LOG1P missing_value: 0 } }
+  feature {
+    name: "city"
+    categorical { vocabulary: ["bern", "oslo", "rome"] embedding_dimension: 2 }
+  }
+  feature {
+    name: "device" categorical { hash_buckets: 8 embedding_dimension: 2 }
+  }
+  feature { name: "hour" categorical { num_buckets: 24 embedding_dimension: 2 } }
+}
+model {
+  hard_sharing { trunk { layer { dense { units: 4 activation: RELU } } } }
+  task {
+    name: "click" label { column: "clicked" } binary {}
+    tower { layer { dense { units: 3 activation: TANH } } }
+  }
+  task {
+    name: "spent" label { log1p: true } regression { loss: HUBER huber_delta: 2 }
+    estimate { task: "click" form: PROBABILITY }
+  }
+  task {
+    name: "tier" multiclass { vocabulary: ["bronze", "silver", "gold"] }
+    tower { layer { dropout { rate: 0.1 } } }
+  }
+}
+training {
+  num_steps: 4
+  joint { loss { uncertainty {} } }
+  default_optimizer { adam { learning_rate { constant: 0.01 } } }
+  group { name: "shared" scope: "embedding" scope: "trunk" }
+  group {
+    name: "click" scope: "tower/click" scope: "head/click"
+    optimizer { adam { learning_rate { constant: 0.002 } } }
+    clipping { global_norm: 1 }
+  }
+  group { name: "others" scope: "head/spent" scope: "head/tier" }
+  checkpoint { every_steps: 1 keep: 2 }
+  summaries { enabled: false }
+}
+evaluation {
+  every_steps: 1
+  best { metric: "click/auc" goal: MAXIMIZE }
+  early_stopping { metric: "click/log_loss" goal: MINIMIZE patience: 9 }
+}
+"""
+
+# What a case prepares runs inside its folder, hence on relative paths.
+Preparation = Callable[[], None]
+
+
+class Case(NamedTuple):
+  """One broken experiment, data file or run, and what must be said of it.
+
+  Attributes:
+    name: Its name.
+    expect: Regular expressions, each of which must match standard error; the
+      field path, or the file and the row, are among them.
+    edits: Pairs of a piece of `TEXT` and what stands in its place.
+    flags: Flags beside --config and --model_dir, which a later one overrides.
+    prepare: What is done to the folder before the launcher starts.
+    code: Exit code.
+    launcher: Which launcher: train, evaluate, export or predict.
+    process: Whether it runs in a process of its own.
+  """
+  name: str
+  expect: Tuple[str, ...]
+  edits: Tuple[Tuple[str, str], ...] = ()
+  flags: Tuple[str, ...] = ()
+  prepare: Tuple[Preparation, ...] = ()
+  code: int = 2
+  launcher: str = "train"
+  process: bool = False
+
+
+def edited(edits: Sequence[Tuple[str, str]]) -> str:
+  """Returns `TEXT` with pieces of it replaced, each of which occurs once."""
+  text = TEXT
+  for old, new in edits:
+    if text.count(old) != 1:
+      raise ValueError(f"edited: found {old!r} {text.count(old)} times.")
+    text = text.replace(old, new)
+  return text
+
+
+def make_rows(seed: int, count: int):
+  """Returns a header and rows of strings."""
+  random = np.random.RandomState(seed)
+  age = random.randint(18, 90, count)
+  clicked = random.rand(count) < age / 100
+  columns = {
+      "age": age,
+      "income": np.round(random.lognormal(10, 1, count), 2),
+      "city": random.choice(["bern", "oslo", "rome", ""], count),
+      "device": random.choice(["tablet", "laptop", "phone"], count),
+      "hour": random.randint(0, 24, count),
+      "clicked": clicked.astype(int),
+      "spent": np.round(age * clicked * random.rand(count), 2),
+      "tier": random.choice(["bronze", "silver", "gold", ""], count),
+      "weight": random.randint(1, 4, count),
+  }
+  return list(columns), [list(map(str, row)) for row in zip(*columns.values())]
+
+
+def write(folder: str, text: str) -> None:
+  """Writes an experiment as `small.pbtxt`, and its files, into a folder."""
+  with open(os.path.join(folder, "small.pbtxt"), "w", encoding="utf-8") as file:
+    file.write(text)
+  for name, seed, count in (("train", 1, 60), ("validation", 2, 20)):
+    write_csv(os.path.join(folder, name + ".csv"), *make_rows(seed, count))
+
+
+def write_csv(path, header, rows):
+  """Writes a CSV file."""
+  with open(path, "w", encoding="utf-8", newline="") as file:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+
+
+def rows_of(path):
+  """Returns the header and the rows of a CSV file."""
+  with open(path, encoding="utf-8", newline="") as file:
+    header, *rows = csv.reader(file)
+  return header, rows
+
+
+def cell(row: int, column: str, value: str, path: str = "train.csv"
+         ) -> Preparation:
+  """Replaces one field; rows count from 1."""
+  def prepare():
+    header, rows = rows_of(path)
+    rows[row - 1][header.index(column)] = value
+    write_csv(path, header, rows)
+  return prepare
+
+
+def column(name: str, value: str, path: str = "train.csv") -> Preparation:
+  """Replaces all fields of a column."""
+  def prepare():
+    header, rows = rows_of(path)
+    for row in rows:
+      row[header.index(name)] = value
+    write_csv(path, header, rows)
+  return prepare
+
+
+def header(old: str, new: str, path: str = "train.csv") -> Preparation:
+  """Renames a column."""
+  def prepare():
+    names, rows = rows_of(path)
+    write_csv(path, [new if name == old else name for name in names], rows)
+  return prepare
+
+
+def content(path: str, data: bytes) -> Preparation:
+  """Writes a file."""
+  def prepare():
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(path, "wb") as file:
+      file.write(data)
+  return prepare
+
+
+def bytes_of(change: Callable[[bytes], bytes], path: str = "train.csv"
+             ) -> Preparation:
+  """Changes the bytes of a file."""
+  def prepare():
+    with open(path, "rb") as file:
+      data = file.read()
+    with open(path, "wb") as file:
+      file.write(change(data))
+  return prepare
+
+
+def zipped(change: Callable[[bytes], bytes], path: str = "train.csv.gz"
+           ) -> Preparation:
+  """Writes train.csv compressed, its compressed bytes changed."""
+  def prepare():
+    with open("train.csv", "rb") as file:
+      data = gzip.compress(file.read())
+    with open(path, "wb") as file:
+      file.write(change(data))
+  return prepare
+
+
+def npz(change: Callable[[dict], dict], path: str = "train.npz") -> Preparation:
+  """Writes the rows of train.csv as arrays, after a change to them."""
+  def prepare():
+    names, rows = rows_of("train.csv")
+    arrays = {name: np.array(values) for name, values in zip(names, zip(*rows))}
+    for name in ("age", "income", "clicked", "spent", "weight"):
+      arrays[name] = arrays[name].astype(np.float64)
+    arrays["hour"] = arrays["hour"].astype(np.int64)
+    np.savez(path, **change(arrays))
+  return prepare
