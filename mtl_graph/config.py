@@ -12,6 +12,25 @@ from google.protobuf import text_format
 from mtl_graph.protos import experiment_pb2
 
 
+# What is allowed where the parser of the text format says this.
+_ALLOWED = (
+    ("Couldn't parse integer", "a whole number"),
+    ("Value out of range", "a whole number that fits the field's type"),
+    ("Couldn't parse float", "a number"),
+    ("Expected \"true\" or \"false\"", "true or false"),
+    ("Expected string", "text in quotes"),
+    ("String missing ending quote", "text in quotes, ended on its line"),
+    ("codec can't", "UTF-8 text"),
+    ("should not have multiple", "it once"),
+    ("another member of oneof", "one of the two"),
+    ("Expected identifier", "the name of a field, or the end of a message"),
+    ("Expected \":\"", "field: value"),
+    ("Expected \"{\"", "a message in braces"),
+    ("Expected \"}\"", "the end of the message"),
+    ("", "what protos/*.proto defines"),
+)
+
+
 class ConfigError(Exception):
   """One thing wrong with an experiment.
 
@@ -181,7 +200,7 @@ def _set_element(message, field, selector, value, path):
     raise ConfigError(f"--set {path}", f"found '{value}'; allowed: one value")
   if field.message_type is not None:
     _select(elements, field, selector, path).CopyFrom(parsed[0])
-  elif not selector.isdigit() or int(selector) >= len(elements):
+  elif not _is_index(selector) or int(selector) >= len(elements):
     raise ConfigError(f"--set {path}", f"found [{selector}]; "
                       f"allowed: 0 to {len(elements) - 1}")
   else:
@@ -218,7 +237,7 @@ def _select(elements, field, selector, path):
   if selector is None:
     raise ConfigError(f"--set {path}", "is repeated; allowed: "
                       f"{path}[index] or {path}[name=value]")
-  if selector.isdigit():
+  if _is_index(selector):
     if int(selector) < len(elements):
       return elements[int(selector)]
     raise ConfigError(f"--set {path}", f"found [{selector}]; allowed: "
@@ -238,6 +257,10 @@ def _select(elements, field, selector, path):
   return matches[0]
 
 
+def _is_index(selector: str) -> bool:
+  return re.fullmatch("[0-9]{1,9}", selector) is not None
+
+
 def _parse_value(message, field, value, path):
   """Parses `value` as `field` into a new message of the type of `message`."""
   parsed = type(message)()
@@ -251,10 +274,14 @@ def _parse_value(message, field, value, path):
   else:
     text = f"{field.name}: {value}"
   try:
-    return text_format.Parse(text, parsed)
+    text_format.Parse(text, parsed)
   except text_format.ParseError as error:
     raise ConfigError(f"--set {path}",
                       f"found '{value}'; {_explain(str(error))}") from error
+  if any(other.name != field.name for other, _ in parsed.ListFields()):
+    raise ConfigError(f"--set {path}", f"found '{value}'; allowed: the value of "
+                      "one field")
+  return parsed
 
 
 def _explain(error: str) -> str:
@@ -266,12 +293,14 @@ def _explain(error: str) -> str:
     names = list(_message_descriptor(unknown.group(1)).fields_by_name)
     return (f"no field '{unknown.group(2)}' in {unknown.group(1)}; allowed: "
             f"{', '.join(names) or 'none'}{nearest(unknown.group(2), names)}")
-  value = re.search(r'Enum type "([\w.]+)" has no value named ([^\s.]+)', error)
+  value = re.search(r'Enum type "([\w.]+)" has no value (?:named|with number) '
+                    r"([^\s.]*)", error)
   if value:
     names = list(_enum_descriptor(value.group(1)).values_by_name)
     return (f"no value '{value.group(2)}' in {value.group(1)}; allowed: "
             f"{', '.join(names)}{nearest(value.group(2), names)}")
-  return error.rstrip(".") + "; allowed: what protos/*.proto defines"
+  allowed = next(a for said, a in _ALLOWED if said in error)
+  return f"{error.rstrip('.')}; allowed: {allowed}"
 
 
 def _message_descriptor(full_name):

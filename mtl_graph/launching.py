@@ -1,6 +1,7 @@
 """What the launchers share: flags, exit codes, one line per problem."""
 
 import os
+import re
 import sys
 import tempfile
 from typing import Callable, Sequence
@@ -68,6 +69,7 @@ def run(argv: Sequence[str], values: flags.FlagValues, main: Callable[[], None],
     The exit code: 0 done; 1 the run failed; 2 a flag or the experiment is
     wrong; 130 and 143 after SIGINT and SIGTERM.
   """
+  values.unparse_flags()  # Else a second call would add to the first one's.
   if any(a in ("--help", "-h", "-help", "--helpfull") for a in argv[1:]):
     print(usage + "\n\n" + values.get_help().strip())
     return 0
@@ -79,7 +81,7 @@ def run(argv: Sequence[str], values: flags.FlagValues, main: Callable[[], None],
     main()
     return 0
   except flags.Error as error:
-    return _fail(2, error)
+    return _fail(2, _explain(str(error)))
   except (config.ConfigErrors, config.ConfigError) as error:
     return _fail(2, error)
   except KeyboardInterrupt:
@@ -96,6 +98,14 @@ def run(argv: Sequence[str], values: flags.FlagValues, main: Callable[[], None],
     if type(error).__module__.startswith("mtl_graph."):
       return _fail(1, error)
     raise
+
+
+def _explain(error: str) -> str:
+  """Says what is wrong with a flag as everything else says it."""
+  error = re.sub(r"^flag --(\w+)=None: .* must have a value other than None\.",
+                 r"--\1: found nothing; required", error, flags=re.MULTILINE)
+  return re.sub(r"^flag --(\w+)=(.*): \('Non-boolean argument.*",
+                r"--\1: found '\2'; allowed: true or false", error)
 
 
 def _fail(code: int, message) -> int:

@@ -89,7 +89,8 @@ def gather(variables: Batch, rows: tf.Tensor) -> Batch:
   Returns:
     A `Batch` of tensors.
   """
-  return Batch(*[tf.gather(v, rows) for v in variables])
+  with tf.name_scope("batch"):
+    return Batch(*[tf.gather(v, rows) for v in variables])
 
 
 def digest(batch: Batch) -> str:

@@ -233,12 +233,15 @@ def build(features: Sequence[data_pb2.Feature], transformed: Transformed,
   for feature in features:
     if feature.WhichOneof("kind") == "numeric":
       size = feature.numeric.size
-      built[feature.name] = transformed.numbers[:, number:number + size]
+      with tf.name_scope(f"feature/{feature.name}"):
+        built[feature.name] = transformed.numbers[:, number:number + size]
       number += size
     else:
       categorical = feature.categorical
+      with tf.name_scope(f"feature/{feature.name}"):
+        ids = transformed.ids[:, column]
       built[feature.name] = embedding.embedding(
-          transformed.ids[:, column], outline.category_count(categorical) + 1,
+          ids, outline.category_count(categorical) + 1,
           categorical.embedding_dimension, seed, f"embedding/{feature.name}")
       column += 1
   return built

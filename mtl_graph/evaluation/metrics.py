@@ -17,10 +17,6 @@ Array = np.ndarray
 Metrics = Dict[str, float]
 _EPS = np.finfo(np.float64).eps
 
-BINARY = ("auc", "log_loss", "accuracy", "f1", "calibration")
-MULTICLASS = ("log_loss", "accuracy", "f1")
-REGRESSION = ("rmse", "mae", "r2", "normalized_mse")
-
 
 def binary(labels: Array, probabilities: Array, weights: Array) -> Metrics:
   """Computes all metrics of a binary head.
@@ -31,7 +27,7 @@ def binary(labels: Array, probabilities: Array, weights: Array) -> Metrics:
     weights: Weights of the rows, finite and not negative, shape `[N]`.
 
   Returns:
-    A dict from the names in `BINARY`, in their order, to floats.
+    A dict from the names in `outline.METRICS` but `loss`, in order, to floats.
 
   Raises:
     ValueError: If a shape, a label or a weight is not as above.
@@ -49,7 +45,7 @@ def multiclass(labels: Array, probabilities: Array, weights: Array) -> Metrics:
     weights: Weights of the rows, finite and not negative, shape `[N]`.
 
   Returns:
-    A dict from the names in `MULTICLASS`, in their order, to floats.
+    A dict from the names in `outline.METRICS` but `loss`, in order, to floats.
 
   Raises:
     ValueError: If a shape, a label or a weight is not as above.
@@ -66,7 +62,7 @@ def regression(labels: Array, values: Array, weights: Array) -> Metrics:
     weights: Weights of the rows, finite and not negative, shape `[N]`.
 
   Returns:
-    A dict from the names in `REGRESSION`, in their order, to floats.
+    A dict from the names in `outline.METRICS` but `loss`, in order, to floats.
 
   Raises:
     ValueError: If a shape or a weight is not as above.

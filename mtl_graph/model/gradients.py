@@ -30,7 +30,8 @@ def build(loss: tf.Tensor, groups: Mapping[str, Sequence[tf.Variable]],
   flat = tf.gradients(loss, concatenated, stop_gradients=stop_gradients)
   # A sparse gradient may hold a row several times; densified, it has a norm,
   # and one fused ApplyAdam takes it.
-  flat = [g if g is None else tf.convert_to_tensor(g) for g in flat]
+  with tf.name_scope("dense_gradients"):
+    flat = [g if g is None else tf.convert_to_tensor(g) for g in flat]
   sliced, start = collections.OrderedDict(), 0
   for name, variables in groups.items():
     sliced[name] = flat[start:start + len(variables)]
@@ -38,10 +39,11 @@ def build(loss: tf.Tensor, groups: Mapping[str, Sequence[tf.Variable]],
   return sliced
 
 
-def norm(gradients: Sequence[Optional[tf.Tensor]]) -> tf.Tensor:
+def norm(gradients: Sequence[Optional[tf.Tensor]],
+         name: str = "gradient_norm") -> tf.Tensor:
   """Returns the joint Euclidean norm of a group's gradients, shape `[]`."""
   present = [g for g in gradients if g is not None]
-  return tf.global_norm(present) if present else tf.zeros([])
+  return tf.global_norm(present, name) if present else tf.zeros([])
 
 
 def clip(clipping: training_pb2.Clipping,

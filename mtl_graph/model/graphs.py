@@ -180,7 +180,8 @@ def joint_step(experiment: experiment_pb2.Experiment, model: Graph,
       combined.loss, collections.OrderedDict(
           (name, model.variables[name]) for name in trained))
   _check_reached(model.groups, gradients)
-  norms = {name: gradients_lib.norm(gradients[name]) for name in trained}
+  norms = {name: gradients_lib.norm(gradients[name], f"gradient_norm/{name}")
+           for name in trained}
   clipped = {name: gradients_lib.clip(group.clipping, gradients[name],
                                       norms[name])
              for name, group in trained.items()}
@@ -295,13 +296,14 @@ def _conditions(model, tasks, task_losses, may_lack_labels):
     names = {v.op.name for v in members}
     users = [task for task, found in reached.items() if found & names]
     if users and lacking.issuperset(users):
-      conditions[group] = tf.reduce_any(tf.stack(
-          [task_losses[task].weight for task in users]) > 0)
+      with tf.name_scope(f"has_labels/{group}"):
+        conditions[group] = tf.reduce_any(tf.stack(
+            [task_losses[task].weight for task in users]) > 0)
   return conditions
 
 
 def _pack_report(combined, label_weights, norms, rates):
-  return tf.concat([
-      combined.task_losses, tf.stack(label_weights), combined.task_weights,
-      tf.stack(norms), tf.stack(rates), tf.reshape(combined.loss, [1])], 0,
-                   name="report")
+  with tf.name_scope("report"):
+    return tf.concat([
+        combined.task_losses, tf.stack(label_weights), combined.task_weights,
+        tf.stack(norms), tf.stack(rates), tf.reshape(combined.loss, [1])], 0)

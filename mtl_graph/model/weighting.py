@@ -35,20 +35,24 @@ def build(integration: training_pb2.LossIntegration,
   Raises:
     ConfigError: If the method is not built.
   """
-  means = tf.stack([task_losses_ops.mean(task_losses[task.name])
-                    for task in tasks])
+  with tf.name_scope("weighting"):
+    means = tf.stack([task_losses_ops.mean(task_losses[task.name])
+                      for task in tasks])
+    output = _combine(integration, tasks, task_losses, means)
+  return Combined(output.loss, means, output.extra.task_weights)
+
+
+def _combine(integration, tasks, task_losses, means):
   kind = integration.WhichOneof("kind")
   if kind == "sum":
-    output = loss_weighting.weighted_sum_loss(means, tf.ones([len(tasks)]))
-  elif kind == "weighted_sum":
-    output = loss_weighting.weighted_sum_loss(
+    return loss_weighting.weighted_sum_loss(means, tf.ones([len(tasks)]))
+  if kind == "weighted_sum":
+    return loss_weighting.weighted_sum_loss(
         means, tf.constant([task.weight for task in tasks], tf.float32))
-  elif kind == "uncertainty":
-    output = _uncertainty(integration.uncertainty, tasks, task_losses, means)
-  else:
-    raise config.ConfigError("training.joint.loss", f"found '{kind}'; allowed: "
-                             "one that this version builds")
-  return Combined(output.loss, means, output.extra.task_weights)
+  if kind == "uncertainty":
+    return _uncertainty(integration.uncertainty, tasks, task_losses, means)
+  raise config.ConfigError("training.joint.loss", f"found '{kind}'; allowed: one "
+                           "that this version builds")
 
 
 def log_variance(task: str, initial: float) -> tf.Variable:

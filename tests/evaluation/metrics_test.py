@@ -10,6 +10,7 @@ from absl.testing import parameterized
 import numpy as np
 from sklearn import metrics as sklearn_metrics
 
+from mtl_graph import outline
 from mtl_graph.evaluation import metrics
 
 _NAN = float("nan")
@@ -308,11 +309,11 @@ class RegressionTest(parameterized.TestCase):
 
 
 _HEADS = (
-    ("binary", metrics.binary, metrics.BINARY,
+    ("binary", metrics.binary, outline.METRICS["binary"][1:],
      lambda seed: _binary_rows(seed, 60, "random", 10, np.float32)),
-    ("multiclass", metrics.multiclass, metrics.MULTICLASS,
+    ("multiclass", metrics.multiclass, outline.METRICS["multiclass"][1:],
      lambda seed: _multiclass_rows(seed, 60, 4, "random", np.float32)),
-    ("regression", metrics.regression, metrics.REGRESSION,
+    ("regression", metrics.regression, outline.METRICS["regression"][1:],
      lambda seed: _regression_rows(seed, 60, "random", np.float32)),
 )
 
@@ -407,7 +408,8 @@ class AllHeadsTest(parameterized.TestCase):
   def test_importable_without_tensorflow_or_protobuf(self):
     program = ("import sys; sys.modules.update(tensorflow=None); "
                "sys.modules['google.protobuf'] = None; "
-               "from mtl_graph.evaluation import metrics")
+               "from mtl_graph import outline
+from mtl_graph.evaluation import metrics")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
 

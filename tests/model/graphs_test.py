@@ -298,9 +298,13 @@ class GradientCosinesTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotEqual(found["b", "m"], 0)
 
   def test_nothing_shared_gives_nothing(self):
-    self.assertEqual(self._cosines(
-        "model.hard_sharing.trunk={}",
-        "data.feature=[{ name: 'x' numeric { size: 3 } }]"), {})
+    experiment = _experiment("model.hard_sharing.trunk={}",
+                             "data.feature=[{ name: 'x' numeric {} }]")
+    model = graphs.build(experiment)
+    with model.graph.as_default():
+      self.assertEqual(
+          graphs.gradient_cosines(experiment, model, model.batch,
+                                  tf.constant(0, tf.int64)), {})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,262 @@
+"""Broken experiments, flags and overrides, and what must be said of each."""
+
+import fcntl
+import os
+
+from tests import small_experiment
+
+Case = small_experiment.Case
+
+
+def _text(name, old, new, *expect, **more):
+  """An experiment whose text has one piece replaced."""
+  return Case(name, expect, edits=((old, new),), **more)
+
+
+def _set(name, assignment, *expect, **more):
+  """An experiment with one override."""
+  return Case(name, expect, flags=(f"--set={assignment}",), **more)
+
+
+def _flags(name, flags, *expect, **more):
+  """A command line."""
+  return Case(name, expect, flags=tuple(flags), **more)
+
+
+def _config(name, data, *expect):
+  """A file that is no experiment."""
+  return Case(name, expect, prepare=(
+      small_experiment.content("small.pbtxt", data),))
+
+
+_LOCKS = []  # Kept open: the process that runs the tests holds the locks.
+
+
+def _lock():
+  file = open(os.path.join("run", "lock"), "a+", encoding="utf-8")
+  fcntl.flock(file, fcntl.LOCK_EX)
+  _LOCKS.append(file)
+
+
+# Pieces of `small_experiment.TEXT` that several cases replace.
+_TRAIN = 'train { csv { path: "train.csv" } weight_column: "weight" }'
+_CITY = ('vocabulary: ["bern", "oslo", "rome"] embedding_dimension: 2')
+_TIER = 'multiclass { vocabulary: ["bronze", "silver", "gold"] }'
+_CLICK = 'name: "click" label { column: "clicked" } binary {}'
+_OTHERS = 'group { name: "others" scope: "head/spent" scope: "head/tier" }'
+_SHARED = 'group { name: "shared" scope: "embedding" scope: "trunk" }'
+_DEFAULT = "default_optimizer { adam { learning_rate { constant: 0.01 } } }"
+_ESTIMATE = 'estimate { task: "click" form: PROBABILITY }'
+_TRUNK = "layer { dense { units: 4 activation: RELU } }"
+
+SYNTAX = (
+    _text("brace_missing", "evaluation {", "evaluation",
+          r"small.pbtxt:60:\d+: .*Expected \"{\".*; allowed: "),
+    _text("brace_too_many", "seed: 7", "seed: 7 }",
+          r"small.pbtxt:2:9: .*\"}\".*; allowed: ", process=True),
+    _text("file_cut_off", "goal: MINIMIZE patience: 9 }\n}", "goal:",
+          r"small.pbtxt:\d+:\d+: .*; allowed: "),
+    _text("colon_missing", "num_steps: 4", "num_steps 4",
+          r"small.pbtxt:40:13: .*Expected \":\".*; allowed: "),
+    _text("quote_missing", '"small"', '"small',
+          r"small.pbtxt:1:\d+: .*; allowed: "),
+    _text("stray_sign", "seed: 7", "seed: 7 !",
+          r"small.pbtxt:2:9: .*\"!\".*; allowed: "),
+    _text("set_twice", "seed: 7", "seed: 7 seed: 8",
+          r"small.pbtxt:2:\d+: .*multiple \"seed\" fields.*; allowed: "),
+    _text("two_kinds_of_source", "csv { path: \"train.csv\" }",
+          "csv { path: \"train.csv\" } npz { path: \"train.npz\" }",
+          r"small.pbtxt:4:\d+: .*\"npz\".*\"csv\".*; allowed: "),
+    _text("unknown_field", "batch_size: 16", "batchsize: 16",
+          r"small.pbtxt:6:3: no field 'batchsize' in mtl_graph.Data; allowed: "
+          "train, .*; nearest: 'batch_size'", process=True),
+    Case("three_unknown_fields",
+         (r"small.pbtxt:2:1: no field 'sed' .*nearest: 'seed'",
+          r"small.pbtxt:28:\d+: no field 'units_'.*nearest: 'units'",
+          r"small.pbtxt:45:5: no field 'optimiser' .*nearest: 'optimizer'"),
+         edits=(("seed: 7", "sed: 7"), ("units: 3", "units_: 3"),
+                ("optimizer { adam { learning_rate { constant: 0.002",
+                 "optimiser { adam { learning_rate { constant: 0.002"))),
+    _text("unknown_enum_value", "Z_SCORE", "ZSCORE",
+          r"small.pbtxt:7:\d+: no value 'ZSCORE' in mtl_graph.Normalization; "
+          "allowed: NONE, Z_SCORE, LOG1P; nearest: 'Z_SCORE'"),
+    _text("unknown_goal", "MAXIMIZE", "MAX",
+          r"small.pbtxt:62:\d+: no value 'MAX' in mtl_graph.Goal; allowed: .*"
+          "MAXIMIZE, MINIMIZE"),
+    _text("enum_number", "Z_SCORE", "9",
+          r"small.pbtxt:7:\d+: no value '9' in mtl_graph.Normalization; "
+          "allowed: NONE, Z_SCORE, LOG1P"),
+    _text("number_for_text", '"small"', "5",
+          r"small.pbtxt:1:7: .*name.*'?5'?.*; allowed: "),
+    _text("text_for_number", "seed: 7", 'seed: "7"',
+          r"small.pbtxt:2:7: .*seed.*\"7\".*; allowed: .*whole number"),
+    _text("fraction_for_whole", "num_steps: 4", "num_steps: 4.5",
+          r"small.pbtxt:40:14: .*num_steps.*4\.5.*; allowed: .*whole number"),
+    _text("int64_overflow", "seed: 7", "seed: 99999999999999999999",
+          r"small.pbtxt:2:7: .*99999999999999999999.*; allowed: "),
+    _text("int32_overflow", "batch_size: 16", "batch_size: 3000000000",
+          r"small.pbtxt:6:15: .*3000000000.*; allowed: "),
+    _text("maybe_for_bool", "log1p: true", "log1p: maybe",
+          r"small.pbtxt:31:\d+: .*log1p.*maybe.*; allowed: .*true.*false"),
+    _text("words_for_number", "rate: 0.1", "rate: little",
+          r"small.pbtxt:36:\d+: .*rate.*little.*; allowed: .*number"),
+    _text("message_for_number", "seed: 7", "seed { }",
+          r"small.pbtxt:2:\d+: .*; allowed: "),
+    _text("number_for_message", "uncertainty {}", "uncertainty: 1",
+          r"small.pbtxt:41:\d+: .*; allowed: "),
+    _text("escape_not_utf8", '"small"', r'"\xff"',
+          r"small.pbtxt:1:\d+: .*; allowed: "),
+    _text("extension", "seed: 7", "[tf.seed]: 7",
+          r"small.pbtxt:2:\d+: .*tf\.seed.*; allowed: "),
+    _config("json", b'{"name": "small"}',
+            r"small.pbtxt:1:1: .*\"{\".*; allowed: "),
+    _config("yaml", b"name: small\ndata:\n  batch_size: 16\n",
+            r"small.pbtxt:1:\d+: .*small.*; allowed: "),
+    _config("not_utf8", b'name: "caf\xe9"',
+            r"--config: 'small.pbtxt' cannot be read: it is not UTF-8 text; "
+            "give the path", ),
+    _config("utf16", small_experiment.TEXT.encode("utf-16"),
+            r"--config: 'small.pbtxt' cannot be read: it is not UTF-8 text"),
+    _config("empty_file", b"", "^name: found ''; allowed: ",
+            "^data: found nothing; required", "^model: found nothing; required",
+            "^training: found nothing; required"),
+    _config("comments_only", b"# To be written.\n", "^name: found ''",
+            "^data: found nothing; required"),
+)
+
+FLAGS = (
+    _flags("no_config", ["--config="],
+           r"--config: .*; (allowed|give)"),
+    _flags("config_is_missing", ["--config=smal.pbtxt"],
+           r"--config: 'smal.pbtxt' cannot be read: No such file.*; give the "
+           "path of an experiment file", process=True),
+    _flags("config_is_a_folder", ["--config=."],
+           r"--config: '.' cannot be read: Is a directory; give the path"),
+    _flags("unknown_flag", ["--modeldir=run"],
+           r"modeldir.*model_dir", process=True),
+    _flags("stray_argument", ["small.pbtxt"],
+           r"found 'small.pbtxt', which is no flag; allowed: flags only"),
+    _flags("flag_of_wrong_type", ["--dry_run=maybe"], r"--dry_run.*maybe"),
+    _flags("flag_without_value", ["--config"], r"config"),
+    _flags("flagfile_is_missing", ["--flagfile=flags.txt"], r"flags\.txt"),
+    _set("set_unknown_field", "training.numsteps=5",
+         r"--set training.numsteps: no field 'numsteps'; allowed: num_steps, .*"
+         "nearest: 'num_steps'", process=True),
+    _set("set_unknown_root", "trainig.num_steps=5",
+         r"--set trainig: no field 'trainig'; allowed: .*nearest: 'training'"),
+    _set("set_without_value", "training.num_steps",
+         r"--set: found 'training.num_steps'; allowed: field.path=value"),
+    _set("set_nothing", "", r"--set: found ''; allowed: field.path=value"),
+    _set("set_empty_value", "training.num_steps=",
+         r"--set training.num_steps: found ''; .*allowed: "),
+    _set("set_no_path", "=5", r"--set: found '=5'; allowed: field.path=value"),
+    _set("set_dots", "..=5", r"--set: found no field path.*; allowed: "),
+    _set("set_wrong_type", "training.num_steps=many",
+         r"--set training.num_steps: found 'many'; .*allowed: .*whole number"),
+    _set("set_wrong_enum", "evaluation.best.goal=UP",
+         r"--set evaluation.best.goal: found 'UP'; no value 'UP' in "
+         r"mtl_graph.Goal; allowed: .*MAXIMIZE"),
+    _set("set_index_beyond", "model.task[3].weight=1",
+         r"--set model.task: found \[3\]; allowed: 0 to 2"),
+    _set("set_index_negative", "model.task[-1].weight=1",
+         r"--set model.task: found \[-1\]; allowed: \[index\] or \[field=value"),
+    _set("set_index_superscript", "model.task[²].weight=1",
+         r"--set model.task: found \[²\]; allowed: \[index\] or \[field=value"),
+    _set("set_name_unknown", "model.task[name=klick].weight=1",
+         r"--set model.task\[name=klick\]: matches 0 elements; allowed: one of "
+         "click, spent, tier; nearest: 'click'"),
+    _set("set_selector_field_unknown", "model.task[nam=click].weight=1",
+         r"--set model.task: found \[nam=click\]; allowed: \[index\] or "
+         r"\[field=value\] with a field of name, "),
+    _set("set_selector_missing", "model.task.weight=1",
+         r"--set model.task: is repeated; allowed: model.task\[index\] or "),
+    _set("set_selector_on_single", "model[0].task=1",
+         r"--set model: found \[0\]; it is a single message"),
+    _set("set_selector_on_value", "training.num_steps[0]=1",
+         r"--set training.num_steps: found \[0\]; it is a single value"),
+    _set("set_selectors_two", "model.task[0][1].weight=1",
+         r"--set: found 'model.task\[0\]\[1\].weight'; allowed: names"),
+    _set("set_scope_beyond", "training.group[0].scope[7]=head",
+         r"--set training.group\[0\].scope: found \[7\]; allowed: 0 to 1"),
+    _set("set_below_a_value", "training.num_steps.value=1",
+         r"--set training.num_steps: holds a plain value; allowed: "
+         "training.num_steps=value"),
+    _set("set_number_for_message", "training.joint=1",
+         r"--set training.joint: found '1'; .*allowed: "),
+    _set("set_message_for_number", "seed={}", r"--set seed: found '{}'; "),
+    _set("set_message_cut_off", "training.joint={loss {",
+         r"--set training.joint: found '{loss {'; .*allowed: "),
+    _set("set_list_for_single", "seed=[1, 2]", r"--set seed: found '\[1, 2\]'; "),
+    _set("set_two_fields", "seed=1 batch_size: 4",
+         r"--set seed: found '1 batch_size: 4'; .*allowed: "),
+    _set("set_two_fields_of_one_message", "training.num_steps=1 num_rounds: 4",
+         r"--set training.num_steps: found '1 num_rounds: 4'; .*allowed: "),
+    _set("set_not_utf8", "name=caf\udce9", r"--set name: found 'caf.*allowed: "),
+    _flags("set_three_wrong", ["--set=sed=1", "--set=seed=x", "--set=seed"],
+           r"--set sed: no field", r"--set seed: found 'x'",
+           r"--set: found 'seed'"),
+)
+
+REQUIRED = (
+    _text("no_name", 'name: "small"', "",
+          "^name: found ''; allowed: letters, digits"),
+    _text("no_rows", _TRAIN, "", "^data.train: found nothing; required"),
+    _text("no_kind_of_source", _TRAIN, "train {}",
+          "^data.train: found no kind; allowed: one of csv, npz"),
+    _text("no_path", _TRAIN, "train { csv {} }",
+          "^data.train.csv.path: found none; allowed: at least one path"),
+    _set("no_features", "data.feature=[]",
+         "^data.feature: found none; allowed: at least one"),
+    _text("no_kind_of_feature", "numeric { normalization: Z_SCORE }", "",
+          r"^data.feature\[0\]: found no kind; allowed: one of numeric, categ"),
+    _text("no_domain", _CITY, "embedding_dimension: 2",
+          r"^data.feature\[2\].categorical: found none of num_buckets, .*; "
+          "allowed: exactly one"),
+    _text("no_embedding_dimension", _CITY, 'vocabulary: "bern"',
+          r"^data.feature\[2\].categorical.embedding_dimension: found nothing; "
+          "allowed: at least 1"),
+    _text("no_sharing", "hard_sharing { trunk { " + _TRUNK + " } }", "",
+          "^model: found no sharing; allowed: one of hard_sharing, "),
+    _set("no_tasks", "model.task=[]",
+         "^model.task: found none; allowed: at least one"),
+    _text("no_head", _TIER, "",
+          r"^model.task\[2\]: found no head; allowed: one of regression, bin"),
+    _text("no_kind_of_layer", _TRUNK, "layer {}",
+          r"^model.hard_sharing.trunk.layer\[0\]: found no kind; allowed: one "
+          "of dense, dropout"),
+    _text("no_units", _TRUNK, "layer { dense {} }",
+          r"trunk.layer\[0\].dense.units: found nothing; allowed: at least 1"),
+    _text("no_dropout_rate", "dropout { rate: 0.1 }", "dropout {}",
+          r"^model.task\[2\].tower.layer\[0\].dropout.rate: found nothing; "
+          "allowed: at least 0 and below 1"),
+    _text("no_mode", "joint { loss { uncertainty {} } }", "",
+          "^training: found no mode; allowed: one of joint, independent"),
+    _text("no_loss", "joint { loss { uncertainty {} } }", "joint {}",
+          "^training.joint.loss: found no kind; allowed: one of sum, "),
+    _text("no_num_steps", "num_steps: 4", "",
+          "^training.num_steps: found nothing; allowed: at least 1",
+          process=True),
+    _text("no_learning_rate", _DEFAULT, "default_optimizer { adam {} }",
+          "^training.default_optimizer.adam.learning_rate: found no kind; "
+          "allowed: one of constant, exponential_decay"),
+    _text("no_kind_of_optimizer", _DEFAULT, "default_optimizer {}",
+          "^training.default_optimizer: found no kind; allowed: one of adam"),
+    _text("no_decay_fields", "constant: 0.01 ", "exponential_decay {}",
+          "exponential_decay.initial: found nothing; required",
+          "exponential_decay.decay_steps: found nothing; allowed: at least 1",
+          "exponential_decay.decay_rate: found nothing; allowed: above 0"),
+    _text("no_kind_of_clipping", "clipping { global_norm: 1 }", "clipping {}",
+          r"^training.group\[1\].clipping: found no kind; allowed: one of "),
+    _text("no_metric", 'metric: "click/auc" goal', "goal",
+          "^evaluation.best.metric: no metric ''; allowed: click/loss, "),
+    _text("no_goal", 'metric: "click/auc" goal: MAXIMIZE',
+          'metric: "click/auc"',
+          "^evaluation.best.goal: found nothing; allowed: MAXIMIZE or MINI"),
+    _text("no_patience", "goal: MINIMIZE patience: 9", "goal: MINIMIZE",
+          "^evaluation.early_stopping.patience: found nothing; allowed: at le"),
+    _text("no_estimate_form", _ESTIMATE, 'estimate { task: "click" }',
+          r"^model.task\[1\].estimate\[0\].form: found FORM_UNSPECIFIED .*; "
+          "allowed: PROBABILITY, LOGIT"),
+)
+
+CASES = SYNTAX + FLAGS + REQUIRED
