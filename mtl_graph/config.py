@@ -296,7 +296,8 @@ def _explain(error: str) -> str:
   value = re.search(r'Enum type "([\w.]+)" has no value (?:named|with number) '
                     r"([^\s.]*)", error)
   if value:
-    names = list(_enum_descriptor(value.group(1)).values_by_name)
+    names = [name for name in _enum_descriptor(value.group(1)).values_by_name
+             if not name.endswith("_UNSPECIFIED")]
     return (f"no value '{value.group(2)}' in {value.group(1)}; allowed: "
             f"{', '.join(names)}{nearest(value.group(2), names)}")
   allowed = next(a for said, a in _ALLOWED if said in error)

@@ -1,201 +1,25 @@
-"""Broken experiments, flags and overrides, and what must be said of each."""
-
-import fcntl
-import os
+"""Broken experiments, and what must be said of each."""
 
 from tests import small_experiment
 
 Case = small_experiment.Case
-
-
-def _text(name, old, new, *expect, **more):
-  """An experiment whose text has one piece replaced."""
-  return Case(name, expect, edits=((old, new),), **more)
-
-
-def _set(name, assignment, *expect, **more):
-  """An experiment with one override."""
-  return Case(name, expect, flags=(f"--set={assignment}",), **more)
-
-
-def _flags(name, flags, *expect, **more):
-  """A command line."""
-  return Case(name, expect, flags=tuple(flags), **more)
-
-
-def _config(name, data, *expect):
-  """A file that is no experiment."""
-  return Case(name, expect, prepare=(
-      small_experiment.content("small.pbtxt", data),))
-
-
-_LOCKS = []  # Kept open: the process that runs the tests holds the locks.
-
-
-def _lock():
-  file = open(os.path.join("run", "lock"), "a+", encoding="utf-8")
-  fcntl.flock(file, fcntl.LOCK_EX)
-  _LOCKS.append(file)
-
+_text = small_experiment.text_case
+_set = small_experiment.set_case
+_flags = small_experiment.flag_case
+_content = small_experiment.content
 
 # Pieces of `small_experiment.TEXT` that several cases replace.
 _TRAIN = 'train { csv { path: "train.csv" } weight_column: "weight" }'
-_CITY = ('vocabulary: ["bern", "oslo", "rome"] embedding_dimension: 2')
+_CITY = 'vocabulary: ["bern", "oslo", "rome"] embedding_dimension: 2'
 _TIER = 'multiclass { vocabulary: ["bronze", "silver", "gold"] }'
-_CLICK = 'name: "click" label { column: "clicked" } binary {}'
 _OTHERS = 'group { name: "others" scope: "head/spent" scope: "head/tier" }'
 _SHARED = 'group { name: "shared" scope: "embedding" scope: "trunk" }'
 _DEFAULT = "default_optimizer { adam { learning_rate { constant: 0.01 } } }"
 _ESTIMATE = 'estimate { task: "click" form: PROBABILITY }'
 _TRUNK = "layer { dense { units: 4 activation: RELU } }"
-
-SYNTAX = (
-    _text("brace_missing", "evaluation {", "evaluation",
-          r"small.pbtxt:60:\d+: .*Expected \"{\".*; allowed: "),
-    _text("brace_too_many", "seed: 7", "seed: 7 }",
-          r"small.pbtxt:2:9: .*\"}\".*; allowed: ", process=True),
-    _text("file_cut_off", "goal: MINIMIZE patience: 9 }\n}", "goal:",
-          r"small.pbtxt:\d+:\d+: .*; allowed: "),
-    _text("colon_missing", "num_steps: 4", "num_steps 4",
-          r"small.pbtxt:40:13: .*Expected \":\".*; allowed: "),
-    _text("quote_missing", '"small"', '"small',
-          r"small.pbtxt:1:\d+: .*; allowed: "),
-    _text("stray_sign", "seed: 7", "seed: 7 !",
-          r"small.pbtxt:2:9: .*\"!\".*; allowed: "),
-    _text("set_twice", "seed: 7", "seed: 7 seed: 8",
-          r"small.pbtxt:2:\d+: .*multiple \"seed\" fields.*; allowed: "),
-    _text("two_kinds_of_source", "csv { path: \"train.csv\" }",
-          "csv { path: \"train.csv\" } npz { path: \"train.npz\" }",
-          r"small.pbtxt:4:\d+: .*\"npz\".*\"csv\".*; allowed: "),
-    _text("unknown_field", "batch_size: 16", "batchsize: 16",
-          r"small.pbtxt:6:3: no field 'batchsize' in mtl_graph.Data; allowed: "
-          "train, .*; nearest: 'batch_size'", process=True),
-    Case("three_unknown_fields",
-         (r"small.pbtxt:2:1: no field 'sed' .*nearest: 'seed'",
-          r"small.pbtxt:28:\d+: no field 'units_'.*nearest: 'units'",
-          r"small.pbtxt:45:5: no field 'optimiser' .*nearest: 'optimizer'"),
-         edits=(("seed: 7", "sed: 7"), ("units: 3", "units_: 3"),
-                ("optimizer { adam { learning_rate { constant: 0.002",
-                 "optimiser { adam { learning_rate { constant: 0.002"))),
-    _text("unknown_enum_value", "Z_SCORE", "ZSCORE",
-          r"small.pbtxt:7:\d+: no value 'ZSCORE' in mtl_graph.Normalization; "
-          "allowed: NONE, Z_SCORE, LOG1P; nearest: 'Z_SCORE'"),
-    _text("unknown_goal", "MAXIMIZE", "MAX",
-          r"small.pbtxt:62:\d+: no value 'MAX' in mtl_graph.Goal; allowed: .*"
-          "MAXIMIZE, MINIMIZE"),
-    _text("enum_number", "Z_SCORE", "9",
-          r"small.pbtxt:7:\d+: no value '9' in mtl_graph.Normalization; "
-          "allowed: NONE, Z_SCORE, LOG1P"),
-    _text("number_for_text", '"small"', "5",
-          r"small.pbtxt:1:7: .*name.*'?5'?.*; allowed: "),
-    _text("text_for_number", "seed: 7", 'seed: "7"',
-          r"small.pbtxt:2:7: .*seed.*\"7\".*; allowed: .*whole number"),
-    _text("fraction_for_whole", "num_steps: 4", "num_steps: 4.5",
-          r"small.pbtxt:40:14: .*num_steps.*4\.5.*; allowed: .*whole number"),
-    _text("int64_overflow", "seed: 7", "seed: 99999999999999999999",
-          r"small.pbtxt:2:7: .*99999999999999999999.*; allowed: "),
-    _text("int32_overflow", "batch_size: 16", "batch_size: 3000000000",
-          r"small.pbtxt:6:15: .*3000000000.*; allowed: "),
-    _text("maybe_for_bool", "log1p: true", "log1p: maybe",
-          r"small.pbtxt:31:\d+: .*log1p.*maybe.*; allowed: .*true.*false"),
-    _text("words_for_number", "rate: 0.1", "rate: little",
-          r"small.pbtxt:36:\d+: .*rate.*little.*; allowed: .*number"),
-    _text("message_for_number", "seed: 7", "seed { }",
-          r"small.pbtxt:2:\d+: .*; allowed: "),
-    _text("number_for_message", "uncertainty {}", "uncertainty: 1",
-          r"small.pbtxt:41:\d+: .*; allowed: "),
-    _text("escape_not_utf8", '"small"', r'"\xff"',
-          r"small.pbtxt:1:\d+: .*; allowed: "),
-    _text("extension", "seed: 7", "[tf.seed]: 7",
-          r"small.pbtxt:2:\d+: .*tf\.seed.*; allowed: "),
-    _config("json", b'{"name": "small"}',
-            r"small.pbtxt:1:1: .*\"{\".*; allowed: "),
-    _config("yaml", b"name: small\ndata:\n  batch_size: 16\n",
-            r"small.pbtxt:1:\d+: .*small.*; allowed: "),
-    _config("not_utf8", b'name: "caf\xe9"',
-            r"--config: 'small.pbtxt' cannot be read: it is not UTF-8 text; "
-            "give the path", ),
-    _config("utf16", small_experiment.TEXT.encode("utf-16"),
-            r"--config: 'small.pbtxt' cannot be read: it is not UTF-8 text"),
-    _config("empty_file", b"", "^name: found ''; allowed: ",
-            "^data: found nothing; required", "^model: found nothing; required",
-            "^training: found nothing; required"),
-    _config("comments_only", b"# To be written.\n", "^name: found ''",
-            "^data: found nothing; required"),
-)
-
-FLAGS = (
-    _flags("no_config", ["--config="],
-           r"--config: .*; (allowed|give)"),
-    _flags("config_is_missing", ["--config=smal.pbtxt"],
-           r"--config: 'smal.pbtxt' cannot be read: No such file.*; give the "
-           "path of an experiment file", process=True),
-    _flags("config_is_a_folder", ["--config=."],
-           r"--config: '.' cannot be read: Is a directory; give the path"),
-    _flags("unknown_flag", ["--modeldir=run"],
-           r"modeldir.*model_dir", process=True),
-    _flags("stray_argument", ["small.pbtxt"],
-           r"found 'small.pbtxt', which is no flag; allowed: flags only"),
-    _flags("flag_of_wrong_type", ["--dry_run=maybe"], r"--dry_run.*maybe"),
-    _flags("flag_without_value", ["--config"], r"config"),
-    _flags("flagfile_is_missing", ["--flagfile=flags.txt"], r"flags\.txt"),
-    _set("set_unknown_field", "training.numsteps=5",
-         r"--set training.numsteps: no field 'numsteps'; allowed: num_steps, .*"
-         "nearest: 'num_steps'", process=True),
-    _set("set_unknown_root", "trainig.num_steps=5",
-         r"--set trainig: no field 'trainig'; allowed: .*nearest: 'training'"),
-    _set("set_without_value", "training.num_steps",
-         r"--set: found 'training.num_steps'; allowed: field.path=value"),
-    _set("set_nothing", "", r"--set: found ''; allowed: field.path=value"),
-    _set("set_empty_value", "training.num_steps=",
-         r"--set training.num_steps: found ''; .*allowed: "),
-    _set("set_no_path", "=5", r"--set: found '=5'; allowed: field.path=value"),
-    _set("set_dots", "..=5", r"--set: found no field path.*; allowed: "),
-    _set("set_wrong_type", "training.num_steps=many",
-         r"--set training.num_steps: found 'many'; .*allowed: .*whole number"),
-    _set("set_wrong_enum", "evaluation.best.goal=UP",
-         r"--set evaluation.best.goal: found 'UP'; no value 'UP' in "
-         r"mtl_graph.Goal; allowed: .*MAXIMIZE"),
-    _set("set_index_beyond", "model.task[3].weight=1",
-         r"--set model.task: found \[3\]; allowed: 0 to 2"),
-    _set("set_index_negative", "model.task[-1].weight=1",
-         r"--set model.task: found \[-1\]; allowed: \[index\] or \[field=value"),
-    _set("set_index_superscript", "model.task[²].weight=1",
-         r"--set model.task: found \[²\]; allowed: \[index\] or \[field=value"),
-    _set("set_name_unknown", "model.task[name=klick].weight=1",
-         r"--set model.task\[name=klick\]: matches 0 elements; allowed: one of "
-         "click, spent, tier; nearest: 'click'"),
-    _set("set_selector_field_unknown", "model.task[nam=click].weight=1",
-         r"--set model.task: found \[nam=click\]; allowed: \[index\] or "
-         r"\[field=value\] with a field of name, "),
-    _set("set_selector_missing", "model.task.weight=1",
-         r"--set model.task: is repeated; allowed: model.task\[index\] or "),
-    _set("set_selector_on_single", "model[0].task=1",
-         r"--set model: found \[0\]; it is a single message"),
-    _set("set_selector_on_value", "training.num_steps[0]=1",
-         r"--set training.num_steps: found \[0\]; it is a single value"),
-    _set("set_selectors_two", "model.task[0][1].weight=1",
-         r"--set: found 'model.task\[0\]\[1\].weight'; allowed: names"),
-    _set("set_scope_beyond", "training.group[0].scope[7]=head",
-         r"--set training.group\[0\].scope: found \[7\]; allowed: 0 to 1"),
-    _set("set_below_a_value", "training.num_steps.value=1",
-         r"--set training.num_steps: holds a plain value; allowed: "
-         "training.num_steps=value"),
-    _set("set_number_for_message", "training.joint=1",
-         r"--set training.joint: found '1'; .*allowed: "),
-    _set("set_message_for_number", "seed={}", r"--set seed: found '{}'; "),
-    _set("set_message_cut_off", "training.joint={loss {",
-         r"--set training.joint: found '{loss {'; .*allowed: "),
-    _set("set_list_for_single", "seed=[1, 2]", r"--set seed: found '\[1, 2\]'; "),
-    _set("set_two_fields", "seed=1 batch_size: 4",
-         r"--set seed: found '1 batch_size: 4'; .*allowed: "),
-    _set("set_two_fields_of_one_message", "training.num_steps=1 num_rounds: 4",
-         r"--set training.num_steps: found '1 num_rounds: 4'; .*allowed: "),
-    _set("set_not_utf8", "name=caf\udce9", r"--set name: found 'caf.*allowed: "),
-    _flags("set_three_wrong", ["--set=sed=1", "--set=seed=x", "--set=seed"],
-           r"--set sed: no field", r"--set seed: found 'x'",
-           r"--set: found 'seed'"),
-)
+_JOINT = "joint { loss { uncertainty {} } }"
+_UNCERTAINTY = "training.joint.loss.uncertainty"
+_RATE = "training.default_optimizer.adam.learning_rate"
 
 REQUIRED = (
     _text("no_name", 'name: "small"', "",
@@ -259,4 +83,281 @@ REQUIRED = (
           "allowed: PROBABILITY, LOGIT"),
 )
 
-CASES = SYNTAX + FLAGS + REQUIRED
+RANGES = (
+    _set("seed_negative", "seed=-1", "^seed: found -1; allowed: 0 to 214748"),
+    _set("seed_too_large", "seed=2147483648",
+         "^seed: found 2147483648; allowed: 0 to 2147483647"),
+    _set("batch_size_0", "data.batch_size=0",
+         "^data.batch_size: found 0; allowed: at least 1"),
+    _set("numeric_size_0", "data.feature[0].numeric.size=0",
+         r"^data.feature\[0\].numeric.size: found 0; allowed: at least 1"),
+    _set("vector_from_csv", "data.feature[0].numeric.size=3",
+         r"^data.feature\[0\].numeric.size: found 3; allowed: 1 "),
+    _set("num_buckets_negative",
+         "data.feature[name=hour].categorical.num_buckets=-5",
+         r"^data.feature\[4\].categorical.num_buckets: found -5; allowed: at "),
+    _set("hash_buckets_0",
+         "data.feature[name=device].categorical.hash_buckets=0",
+         r"^data.feature\[3\].categorical.hash_buckets: found 0; allowed: at "),
+    _set("embedding_dimension_negative",
+         "data.feature[name=city].categorical.embedding_dimension=-2",
+         r"^data.feature\[2\].categorical.embedding_dimension: found -2; "
+         "allowed: at least 1"),
+    _set("missing_value_infinite", "data.feature[1].numeric.missing_value=inf",
+         r"^data.feature\[1\].numeric.missing_value: found inf; allowed: a fin"),
+    _set("missing_value_too_large",
+         "data.feature[1].numeric.missing_value=1e300",
+         r"^data.feature\[1\].numeric.missing_value: found 1e\+300; allowed: "),
+    _set("missing_value_below_log1p",
+         "data.feature[1].numeric.missing_value=-1",
+         r"^data.feature\[1\].numeric.missing_value: found -1; allowed: at "
+         "least 0"),
+    _set("units_negative", "model.task[0].tower.layer[0].dense.units=-3",
+         r"^model.task\[0\].tower.layer\[0\].dense.units: found -3; allowed: "),
+    _set("dropout_1", "model.task[2].tower.layer[0].dropout.rate=1",
+         r"tower.layer\[0\].dropout.rate: found 1.0; allowed: at least 0 and b"),
+    _set("dropout_nan", "model.task[2].tower.layer[0].dropout.rate=nan",
+         r"tower.layer\[0\].dropout.rate: found nan; allowed: "),
+    _set("one_class", "model.task[2].multiclass={num_classes: 1}",
+         r"^model.task\[2\].multiclass.num_classes: found 1; allowed: at least "
+         "2"),
+    _set("scale_0", "model.task[1].label.scale=0",
+         r"^model.task\[1\].label.scale: found 0.0; allowed: above 0"),
+    _set("huber_delta_negative", "model.task[1].regression.huber_delta=-2",
+         r"^model.task\[1\].regression.huber_delta: found -2.0; allowed: above "
+         "0"),
+    _set("greater_than_nan", "model.task[0].label.greater_than=nan",
+         r"^model.task\[0\].label.greater_than: found nan; allowed: a finite "),
+    _flags("weight_negative", ["--set=training.joint.loss={weighted_sum {}}",
+                               "--set=model.task[1].weight=-1"],
+           r"^model.task\[1\].weight: found -1.0; allowed: at least 0"),
+    _set("learning_rate_negative", f"{_RATE}.constant=-0.1",
+         f"^{_RATE}.constant: found -0.1; allowed: at least 0"),
+    _set("learning_rate_nan", f"{_RATE}.constant=nan",
+         f"^{_RATE}.constant: found nan; allowed: a finite number"),
+    _set("learning_rate_infinite", f"{_RATE}.constant=inf",
+         f"^{_RATE}.constant: found inf; allowed: a finite number"),
+    _set("learning_rate_too_large", f"{_RATE}.constant=1e300",
+         rf"^{_RATE}.constant: found 1e\+300; allowed: .*32-bit", process=True),
+    _set("decay_of_0", f"{_RATE}={{exponential_decay {{initial: -1 "
+         "decay_steps: 0 decay_rate: 0}}",
+         "exponential_decay.initial: found -1.0; allowed: at least 0",
+         "exponential_decay.decay_steps: found 0; allowed: at least 1",
+         "exponential_decay.decay_rate: found 0.0; allowed: above 0"),
+    _set("beta1_is_1", "training.default_optimizer.adam.beta1=1",
+         "^training.default_optimizer.adam.beta1: found 1.0; allowed: at least "
+         "0 and below 1"),
+    _set("beta2_negative", "training.default_optimizer.adam.beta2=-0.1",
+         "^training.default_optimizer.adam.beta2: found -0.1; allowed: "),
+    _set("epsilon_0", "training.default_optimizer.adam.epsilon=0",
+         "^training.default_optimizer.adam.epsilon: found 0.0; allowed: above"),
+    _set("clipping_to_0", "training.group[name=click].clipping.global_norm=0",
+         r"^training.group\[1\].clipping.global_norm: found 0.0; allowed: ab"),
+    _set("num_steps_0", "training.num_steps=0",
+         "^training.num_steps: found 0; allowed: at least 1"),
+    _set("log_every_0_steps", "training.log_every_steps=0",
+         "^training.log_every_steps: found 0; allowed: at least 1"),
+    _set("checkpoint_every_minus_1", "training.checkpoint.every_steps=-1",
+         "^training.checkpoint.every_steps: found -1; allowed: at least 0"),
+    _set("keep_0_checkpoints", "training.checkpoint.keep=0",
+         "^training.checkpoint.keep: found 0; allowed: at least 1"),
+    _set("steps_per_block_0", "training.execution.steps_per_block=0",
+         "^training.execution.steps_per_block: found 0; allowed: at least 1"),
+    _set("evaluate_every_minus_1", "evaluation.every_steps=-1",
+         "^evaluation.every_steps: found -1; allowed: at least 0"),
+    _set("evaluation_batch_0", "evaluation.batch_size=0",
+         "^evaluation.batch_size: found 0; allowed: at least 1"),
+    _set("patience_0", "evaluation.early_stopping.patience=0",
+         "^evaluation.early_stopping.patience: found 0; allowed: at least 1"),
+    _set("min_delta_negative", "evaluation.early_stopping.min_delta=-1",
+         "^evaluation.early_stopping.min_delta: found -1.0; allowed: at least"),
+    _set("warmup_negative", "serving.warmup_requests=-1",
+         "^serving.warmup_requests: found -1; allowed: at least 0"),
+    _set("log_variance_bounds_crossed", f"{_UNCERTAINTY}.min_log_variance=30",
+         f"^{_UNCERTAINTY}.min_log_variance: found 30; allowed: below max_log"),
+    _set("log_variance_out_of_bounds",
+         f"{_UNCERTAINTY}.initial_log_variance=25",
+         f"^{_UNCERTAINTY}.initial_log_variance: found 25; allowed: -20 to 20"),
+)
+
+NAMES = (
+    _set("name_with_slash", "name=a/b", "^name: found 'a/b'; allowed: letters"),
+    _set("task_upper_case", "model.task[2].name=Tier",
+         r"^model.task\[2\].name: found 'Tier'; allowed: a lower-case letter"),
+    _set("task_reserved", "model.task[2].name=total",
+         r"^model.task\[2\].name: found 'total', which is reserved; allowed: "
+         "any name but shared, total"),
+    _set("task_twice", "model.task[2].name=click",
+         r"^model.task\[2\].name: found 'click' a second time; allowed: each"),
+    _set("feature_with_digit_first", "data.feature[0].name=1st",
+         r"^data.feature\[0\].name: found '1st'; allowed: a lower-case letter"),
+    _set("feature_reserved", "data.feature[0].name=serving_default",
+         r"^data.feature\[0\].name: found 'serving_default', which is reserved"),
+    _set("feature_twice", "data.feature[1].name=age",
+         r"^data.feature\[1\].name: found 'age' a second time; allowed: each n"),
+    _set("group_twice", "training.group[2].name=shared",
+         r"^training.group\[2\].name: found 'shared' a second time; allowed: "),
+    _set("group_with_space", "training.group[2].name=the rest",
+         r"^training.group\[2\].name: found 'the rest'; allowed: a lower-case"),
+    _set("group_without_name", "training.group[2].name=",
+         r"^training.group\[2\].name: found ''; allowed: a lower-case letter"),
+)
+
+MODEL = (
+    _set("estimate_of_unknown_task", "model.task[1].estimate[0].task=klick",
+         r"^model.task\[1\].estimate\[0\].task: no task 'klick'; allowed: "
+         "click, tier; nearest: 'click'", process=True),
+    _set("estimate_of_itself",
+         "model.task[1].estimate[0]={task: 'spent' form: VALUE}",
+         "^model.task.estimate: found the cycle spent <- spent; allowed: "),
+    _set("estimates_in_a_circle_of_2",
+         "model.task[0].estimate=[{task: 'spent' form: VALUE}]",
+         "^model.task.estimate: found the cycle click <- spent <- click; allow"),
+    _flags("estimates_in_a_circle_of_3",
+           ["--set=model.task[0].estimate=[{task: 'tier' form: LOGIT}]",
+            "--set=model.task[2].estimate=[{task: 'spent' form: VALUE}]"],
+           "^model.task.estimate: found the cycle click <- tier <- spent <- cl"),
+    _set("probability_of_regression",
+         "model.task[2].estimate=[{task: 'spent' form: PROBABILITY}]",
+         r"^model.task\[2\].estimate\[0\].form: found PROBABILITY of a "
+         "regression task; allowed: VALUE"),
+    _set("value_of_binary", "model.task[1].estimate[0].form=VALUE",
+         r"^model.task\[1\].estimate\[0\].form: found VALUE of a binary task; "
+         "allowed: PROBABILITY, LOGIT"),
+    _text("estimate_twice", _ESTIMATE, f"{_ESTIMATE} {_ESTIMATE}",
+          r"^model.task\[1\].estimate\[1\]: found the estimate of 'click' a se"),
+    _set("stop_gradient_unknown", "model.stop_gradient=['trunk/dens']",
+         r"^model.stop_gradient\[0\]: no tensor 'trunk/dens'; allowed: .*; "
+         "nearest: 'trunk/dense'"),
+    _set("weight_under_uncertainty", "model.task[0].weight=2",
+         r"^model.task\[0\].weight: found 2; allowed: only under training.joi"),
+    _set("huber_delta_without_huber", "model.task[1].regression.loss=SQUARED",
+         r"^model.task\[1\].regression.huber_delta: found it without loss: HUB"),
+    _set("greater_than_on_regression", "model.task[1].label.greater_than=3",
+         r"^model.task\[1\].label.greater_than: found it on a regression task; "
+         "allowed: on binary tasks only"),
+    _set("log1p_on_binary", "model.task[0].label.log1p=true",
+         r"^model.task\[0\].label.log1p: found it on a binary task; allowed: "),
+    _set("ignore_value_on_multiclass", "model.task[2].label.ignore_value=9",
+         r"^model.task\[2\].label.ignore_value: found it on a multiclass task"),
+    _flags("two_ways_to_a_binary_label",
+           ["--set=model.task[0].label.greater_than=3",
+            "--set=model.task[0].label.positive_value=yes"],
+           r"^model.task\[0\].label: found greater_than and positive_value; "),
+    _flags("ignored_number_among_words",
+           ["--set=model.task[0].label.ignore_value=9",
+            "--set=model.task[0].label.positive_value=yes"],
+           r"^model.task\[0\].label: found ignore_value and positive_value; "),
+    _set("two_domains", "data.feature[2].categorical.hash_buckets=9",
+         r"^data.feature\[2\].categorical: found hash_buckets and vocabulary "
+         "of .*; allowed: exactly one"),
+    _text("vocabulary_repeats", '"oslo", "rome"', '"oslo", "bern"',
+          r"^data.feature\[2\].categorical.vocabulary: found 'bern' more than "),
+    _text("classes_repeat", '"bronze", "silver"', '"silver", "silver"',
+          r"^model.task\[2\].multiclass.vocabulary: found 'silver' more than"),
+    _text("class_without_name", '"bronze", "silver"', '"", "silver"',
+          r"^model.task\[2\].multiclass.vocabulary: found ''; allowed: "),
+    _text("vocabulary_file_is_missing", _CITY,
+          'vocabulary_file: "cities.txt" embedding_dimension: 2',
+          r"^data.feature\[2\].categorical.vocabulary_file: no file 'cities.tx"
+          "t'; allowed: an existing file; nearest: 'citys.txt'",
+          prepare=(_content("citys.txt", b"bern\n"),)),
+    _text("vocabulary_file_repeats", _CITY,
+          'vocabulary_file: "cities.txt" embedding_dimension: 2',
+          "categorical.vocabulary_file: found 'bern' more than once; allowed:",
+          prepare=(_content("cities.txt", b"bern\noslo\nbern\n"),)),
+    _text("vocabulary_file_is_empty", _CITY,
+          'vocabulary_file: "cities.txt" embedding_dimension: 2',
+          "categorical.vocabulary_file: found 0 entries; allowed: at least 1",
+          prepare=(_content("cities.txt", b"\n"),)),
+    _text("vocabulary_file_is_not_utf8", _TIER,
+          'multiclass { vocabulary_file: "tiers.txt" }',
+          "multiclass.vocabulary_file: 'tiers.txt' cannot be read; allowed: U",
+          prepare=(_content("tiers.txt", b"\xff\xfe\n"),)),
+    _text("mixture_of_experts", "hard_sharing { trunk { " + _TRUNK + " } }",
+          "mixture_of_experts { num_experts: 2 }",
+          "^model.mixture_of_experts: parses, but this version does not build "
+          "it; allowed: hard_sharing"),
+)
+
+TRAINING = (
+    _text("rows_are_missing", "train.csv", "trian.csv",
+          r"^data.train.csv.path\[0\]: no file matches 'trian.csv' from /.*; "
+          "allowed: an existing file or a glob; nearest: 'train.csv'",
+          process=True),
+    _text("glob_matches_nothing", "validation.csv", "validation-*.csv",
+          r"^data.validation.csv.path\[0\]: no file matches 'validation-\*"),
+    _set("folder_of_rows_is_missing", "data.train.csv.path=['rows/*.csv']",
+         r"^data.train.csv.path\[0\]: no file matches 'rows/\*.csv' from /"),
+    _set("header_file_is_missing", "data.train.csv.header_file=header.csv",
+         "^data.train.csv.header_file: no file 'header.csv'; allowed: an exis"),
+    _text("orphans", _OTHERS, "",
+          "^training.group: no group claims head/spent/kernel, head/spent/bias,"
+          " head/tier/kernel, .*; allowed: every trainable variable in exactly"),
+    _set("claimed_twice", "training.group[2].scope=['head']",
+         r"^training.group\[2\].scope\[0\]: variable 'head/click/kernel' alrea"
+         "dy belongs to group 'click'; allowed: one group per variable",
+         "variable 'head/click/bias' already"),
+    _set("scope_misspelt", "training.group[2].scope[0]=head/spend",
+         r"^training.group\[2\].scope\[0\]: no trainable variable lies in "
+         "scope 'head/spend'; nearest: 'head/spent'",
+         "^training.group: no group claims head/spent/kernel", process=True),
+    _set("scope_cut_short", "training.group[0].scope[1]=trun",
+         r"^training.group\[0\].scope\[1\]: no trainable variable lies in "
+         "scope 'trun'; nearest: 'trunk'"),
+    _set("scope_empty", "training.group[2].scope[0]=",
+         r"^training.group\[2\].scope\[0\]: no trainable variable lies in sco"),
+    _set("group_without_scope", "training.group[2].scope=[]",
+         r"^training.group\[2\].scope: found none; allowed: at least one scop"),
+    _text("group_without_optimizer", _DEFAULT, "",
+          r"^training.group\[0\].optimizer: found nothing; required, as there",
+          r"^training.group\[2\].optimizer: found nothing; required"),
+    _text("no_optimizer_at_all", _SHARED,
+          'group { name: "shared" scope: "embedding" scope: "trunk" '
+          "optimizer {} }",
+          r"^training.group\[0\].optimizer: found no kind; allowed: one of ad"),
+    _flags("all_groups_frozen",
+           ["--set=training.group=[{name: 'all' frozen: true scope: ["
+            "'embedding', 'trunk', 'tower', 'head', 'log_variance']}]"],
+           "^training.group: found only frozen groups; allowed: at least one "),
+    _set("frozen_with_optimizer", "training.group[1].frozen=true",
+         r"^training.group\[1\].optimizer: found one on a frozen group; allow"),
+    _flags("group_that_no_loss_reaches", [
+        "--set=model.stop_gradient=['trunk/dense']", "--allow_changes"],
+           r"^training.group\[0\]: no task's loss reaches group 'shared'; "
+           "allowed: groups that get a gradient, or frozen: true"),
+    _set("num_rounds_in_joint_training", "training.num_rounds=3",
+         "^training.num_rounds: found 3; allowed: in independent training only"),
+    _set("independent", "training.independent={}",
+         "^training.independent: parses, but this version does not build it; "
+         "allowed: joint"),
+    _set("pcgrad", "training.joint.gradient_balancing={pcgrad {}}",
+         "^training.joint.gradient_balancing: parses, but this version does no"
+         "t build it; allowed: leave it out"),
+    _set("loop", "training.execution.mode=LOOP",
+         "^training.execution.mode: found LOOP, which parses, but this version "
+         "does not build it; allowed: AUTO, SESSION"),
+    _set("xla", "training.execution.mode=XLA",
+         "^training.execution.mode: found XLA, which .*; allowed: AUTO, SESS"),
+    _set("metric_unknown", "evaluation.best.metric=click/uac",
+         "^evaluation.best.metric: no metric 'click/uac'; allowed: .*nearest: "
+         "'click/auc'"),
+    _set("metric_of_another_head", "evaluation.early_stopping.metric=spent/auc",
+         "^evaluation.early_stopping.metric: no metric 'spent/auc'; allowed: "),
+    _set("best_without_validation", "data={train {csv {path: 'train.csv'}} "
+         "feature {name: 'age' numeric {}}}",
+         "^evaluation.best: found it without data.validation; allowed: ",
+         "^evaluation.early_stopping: found it without data.validation"),
+    _set("best_without_evaluations", "evaluation.every_steps=0",
+         "^evaluation.best: found it with evaluation.every_steps: 0; allowed: ",
+         "^evaluation.early_stopping: found it with evaluation.every_steps: 0"),
+    _flags("six_problems_at_once", [
+        "--set=seed=-1", "--set=data.batch_size=0", "--set=model.task[0].name=",
+        "--set=training.num_steps=0", "--set=evaluation.best.goal=0",
+        "--set=model.task[2].weight=1"],
+           "^seed: ", "^data.batch_size: ", r"^model.task\[0\].name: ",
+           "^training.num_steps: ", "^evaluation.best.goal: ",
+           r"^model.task\[2\].weight: "),
+)
+
+CASES = REQUIRED + RANGES + NAMES + MODEL + TRAINING

@@ -78,6 +78,7 @@ class Case(NamedTuple):
     code: Exit code.
     launcher: Which launcher: train, evaluate, export or predict.
     process: Whether it runs in a process of its own.
+    bare: Whether it gets no flags but its own.
   """
   name: str
   expect: Tuple[str, ...]
@@ -87,6 +88,7 @@ class Case(NamedTuple):
   code: int = 2
   launcher: str = "train"
   process: bool = False
+  bare: bool = False
 
 
 def edited(edits: Sequence[Tuple[str, str]]) -> str:
@@ -97,6 +99,21 @@ def edited(edits: Sequence[Tuple[str, str]]) -> str:
       raise ValueError(f"edited: found {old!r} {text.count(old)} times.")
     text = text.replace(old, new)
   return text
+
+
+def text_case(name: str, old: str, new: str, *expect: str, **more) -> Case:
+  """An experiment whose text has one piece replaced."""
+  return Case(name, expect, edits=((old, new),), **more)
+
+
+def set_case(name: str, assignment: str, *expect: str, **more) -> Case:
+  """An experiment with one override."""
+  return Case(name, expect, flags=(f"--set={assignment}",), **more)
+
+
+def flag_case(name: str, flags: Sequence[str], *expect: str, **more) -> Case:
+  """A command line with further flags."""
+  return Case(name, expect, flags=tuple(flags), **more)
 
 
 def make_rows(seed: int, count: int):

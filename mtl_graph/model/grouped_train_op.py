@@ -47,7 +47,7 @@ def grouped_train_op(
       loss reaches a trainable variable that no group holds, or if it reaches no
       variable of a group.
   """
-  _check_groups(loss, groups)
+  _check_groups(loss, groups, stop_gradients or ())
   gradients = gradients_lib.build(
       loss, collections.OrderedDict((g.name, g.variables) for g in groups),
       stop_gradients)
@@ -67,13 +67,15 @@ def grouped_train_op(
           gradients[group.name], gradients_lib.norm(gradients[group.name]))
   barrier = [g for some in clipped.values() for g in some if g is not None]
   with tf.control_dependencies(barrier):
-    updates = [optimizers.apply(group.optimizer, f"optimizer/{group.name}",
-                                clipped[group.name], group.variables)
-               for group in groups]
+    # A second train_op in the graph keeps its state apart: optimizer/a_1/...
+    updates = [optimizers.apply(
+        group.optimizer, tf.get_default_graph().unique_name(
+            f"optimizer/{group.name}", mark_as_used=False),
+        clipped[group.name], group.variables) for group in groups]
   return optimizers.group(updates, global_step)
 
 
-def _check_groups(loss, groups):
+def _check_groups(loss, groups, stop_gradients):
   names, owners, seen_optimizers = set(), {}, {}
   for group in groups:
     if group.name in names:
@@ -93,7 +95,8 @@ def _check_groups(loss, groups):
             f"groups '{owners[variable.op.name]}' and '{group.name}'; allowed: "
             "one group per variable.")
       owners[variable.op.name] = group.name
-  reached = variable_groups.reached(loss, tf.trainable_variables())
+  reached = variable_groups.reached(loss, tf.trainable_variables(),
+                                    stop_gradients)
   orphans = sorted(reached - owners.keys())
   if orphans:
     raise ValueError(

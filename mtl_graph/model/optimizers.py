@@ -22,7 +22,11 @@ def learning_rate(optimizer: training_pb2.Optimizer, step: tf.Tensor
   Raises:
     ConfigError: If the schedule is not built.
   """
-  rate = getattr(optimizer, optimizer.WhichOneof("kind")).learning_rate
+  kind = optimizer.WhichOneof("kind")
+  if kind is None:
+    raise config.ConfigError("optimizer", "found 'None'; allowed: one that this "
+                             "version builds")
+  rate = getattr(optimizer, kind).learning_rate
   kind = rate.WhichOneof("kind")
   if kind == "constant":
     return tf.constant(rate.constant, tf.float32)
@@ -76,7 +80,7 @@ def apply(optimizer: tf.train.Optimizer, scope: str,
     The op that updates the group.
   """
   pairs = [(g, v) for g, v in zip(gradients, variables) if g is not None]
-  with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
+  with tf.variable_scope(scope):
     if condition is None:
       with tf.name_scope(scope + "/"):
         return optimizer.apply_gradients(pairs)

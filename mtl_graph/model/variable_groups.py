@@ -9,6 +9,10 @@ from mtl_graph import config
 from mtl_graph import ownership
 from mtl_graph.protos import training_pb2
 
+# Ops through which no gradient flows although their output is a float.
+_BARRIERS = frozenset(["StopGradient", "PreventGradient", "Ceil", "Floor",
+                       "Rint", "Round"])
+
 # The scopes of a task's own variables, when no group is given.
 _TASK_SCOPES = ("tower/{}", "head/{}", "log_variance/{}")
 
@@ -68,30 +72,43 @@ def assign(groups: Sequence[training_pb2.VariableGroup],
       (group, [by_name[n] for n in members]) for group, members in names.items())
 
 
-def reached(tensor: tf.Tensor, variables: Sequence[tf.Variable]) -> Set[str]:
+def reached(tensor: tf.Tensor, variables: Sequence[tf.Variable],
+            stop_gradients: Sequence[tf.Tensor] = ()) -> Set[str]:
   """Finds the variables that a gradient of a tensor can flow into.
 
-  Follows the graph backwards from the tensor and stops at `tf.stop_gradient`.
-  Adds no op, unlike asking `tf.gradients`.
+  Follows the graph backwards from the tensor, over floating-point tensors only,
+  and stops at `tf.stop_gradient` and at rounding. Adds no op, unlike asking
+  `tf.gradients`.
 
   Args:
     tensor: Where to start, such as a loss.
     variables: Variables to look for, resource or reference.
+    stop_gradients: Tensors to stop at as well, as in `tf.gradients`.
 
   Returns:
     Names of those that are reached.
   """
   sources = {_source(v): v.op.name for v in variables}
-  found, seen, pending = set(), set(), [tensor.op]
+  stops = {t.ref() for t in stop_gradients}
+  found, seen, pending = set(), set(), [tensor]
   while pending:
-    op = pending.pop()
-    if op in seen or op.type in ("StopGradient", "PreventGradient"):
+    tensor = pending.pop()
+    if tensor.ref() in stops or not _carries_gradient(tensor.dtype):
+      continue
+    op = tensor.op
+    if op in seen or op.type in _BARRIERS:
       continue
     seen.add(op)
     if op in sources:
       found.add(sources[op])
-    pending.extend(i.op for i in op.inputs)
+    pending.extend(op.inputs)
   return found
+
+
+def _carries_gradient(dtype: tf.DType) -> bool:
+  # A resource is the handle of a variable.
+  return (dtype.base_dtype.is_floating or dtype.is_complex
+          or dtype == tf.resource)
 
 
 def _source(variable: tf.Variable) -> tf.Operation:

@@ -408,8 +408,7 @@ class AllHeadsTest(parameterized.TestCase):
   def test_importable_without_tensorflow_or_protobuf(self):
     program = ("import sys; sys.modules.update(tensorflow=None); "
                "sys.modules['google.protobuf'] = None; "
-               "from mtl_graph import outline
-from mtl_graph.evaluation import metrics")
+               "from mtl_graph.evaluation import metrics")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
 
