@@ -51,7 +51,7 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
     arrays = {"train": arrays}
   if arrays is not None:
     _check_splits(arrays)
-  validation.check(experiment, needs_sources=arrays is None)
+  validation.check(experiment, arrays)
   model_dir = model_dir or os.path.join("runs", experiment.name)
   export = functools.partial(saved_model.export,
                              export_dir=os.path.join(model_dir, "export"))

@@ -1,10 +1,11 @@
 """Finds everything wrong with an experiment before anything is built."""
 
+import collections
 import glob
 import math
 import os
 import re
-from typing import Callable, List, Sequence
+from typing import Callable, Collection, List, Optional, Sequence
 
 from mtl_graph import config
 from mtl_graph import outline as outline_lib
@@ -14,6 +15,7 @@ from mtl_graph.protos import model_pb2
 from mtl_graph.protos import training_pb2
 
 RESERVED_NAMES = ("shared", "total", "serving_default", "predict_examples")
+_FLOAT32_MAX = 3.4028234e38
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NOT_BUILT = "parses, but this version does not build it"
 
@@ -21,13 +23,13 @@ Report = Callable[[str, str], None]
 
 
 def check(experiment: experiment_pb2.Experiment,
-          needs_sources: bool = True) -> None:
+          arrays: Optional[Collection[str]] = None) -> None:
   """Raises all problems of an experiment at once.
 
   Args:
     experiment: The experiment.
-    needs_sources: Whether rows come from the sources it names, rather than from
-      arrays handed over in Python.
+    arrays: Names of the splits handed over in Python; None: rows come from the
+      sources that the experiment names.
 
   Raises:
     ConfigErrors: If there is any problem, with a line for each.
@@ -46,7 +48,7 @@ def check(experiment: experiment_pb2.Experiment,
   if not 0 <= experiment.seed < 2 ** 31:
     report("seed", f"found {experiment.seed}; allowed: 0 to 2147483647")
   _check_finite(experiment, "", report)
-  _check_data(experiment.data, needs_sources, report)
+  _check_data(experiment.data, arrays is None, report)
   _check_model(experiment.model, experiment.training, report)
   outline = outline_lib.build(experiment)
   for i, name in enumerate(experiment.model.stop_gradient):
@@ -56,7 +58,7 @@ def check(experiment: experiment_pb2.Experiment,
              + (config.nearest(name, outline.tensors) or "; there are: "
                 + ", ".join(outline.tensors)))
   _check_training(experiment.training, list(outline.variables), report)
-  _check_evaluation(experiment, needs_sources, report)
+  _check_evaluation(experiment, arrays, report)
   _at_least(experiment.serving, "warmup_requests", 0, "serving", report)
   if errors:
     raise config.ConfigErrors(errors)
@@ -95,9 +97,11 @@ def _check_finite(message, path, report) -> None:
         _check_finite(element, where if i is None else f"{where}[{i}]", report)
     elif isinstance(value, float) and not math.isfinite(value):
       report(where, f"found {value}; allowed: a finite number")
+    elif isinstance(value, float) and abs(value) > _FLOAT32_MAX:
+      report(where, f"found {value}; allowed: what fits 32-bit floating point")
 
 
-def _check_names(messages, path, report) -> None:
+def _check_names(messages, path, report, reserved=RESERVED_NAMES) -> None:
   """Checks that names are well formed, not reserved and unique."""
   seen = set()
   for i, message in enumerate(messages):
@@ -105,9 +109,9 @@ def _check_names(messages, path, report) -> None:
     if not _NAME.fullmatch(name):
       report(where, f"found '{name}'; allowed: a lower-case letter, then "
              "lower-case letters, digits and '_'")
-    elif name in RESERVED_NAMES:
+    elif name in reserved:
       report(where, f"found '{name}', which is reserved; allowed: any name but "
-             + ", ".join(RESERVED_NAMES))
+             + ", ".join(reserved))
     elif name in seen:
       report(where, f"found '{name}' a second time; allowed: each name once")
     seen.add(name)
@@ -128,6 +132,10 @@ def _check_data(data, needs_sources, report) -> None:
     kind = _kind(feature, "kind", path, report)
     if kind == "numeric":
       _at_least(feature.numeric, "size", 1, f"{path}.numeric", report)
+      if needs_sources and data.train.HasField("csv") and (
+          feature.numeric.size > 1):
+        report(f"{path}.numeric.size", f"found {feature.numeric.size}; "
+               "allowed: 1 from .csv files, more from .npz files")
     elif kind == "categorical":
       _at_least(feature.categorical, "embedding_dimension", 1,
                 f"{path}.categorical", report)
@@ -189,11 +197,14 @@ def _check_domain(message, counts, least, path, report) -> None:
   if len(entries) < least:
     report(f"{path}.{present[0]}",
            f"found {len(entries)} entries; allowed: at least {least}")
-  repeated = sorted({e for e in entries if entries.count(e) > 1}) if len(
-      set(entries)) < len(entries) else []
+  if "" in entries:
+    report(f"{path}.{present[0]}", "found ''; allowed: any entry but '', which "
+           "stands for a missing value")
+  repeated = [e for e, count in collections.Counter(entries).items()
+              if count > 1]
   if repeated:
     report(f"{path}.{present[0]}",
-           f"found '{repeated[0]}' more than once; allowed: each entry once")
+           f"found '{min(repeated)}' more than once; allowed: each entry once")
 
 
 def _check_model(model, training, report) -> None:
@@ -246,9 +257,10 @@ def _check_label(task, path, report) -> None:
     if label.HasField(field) and head is not None and head not in heads:
       report(f"{path}.label.{field}", f"found it on a {head} task; allowed: on "
              f"{' and '.join(heads)} tasks only")
-  if label.HasField("greater_than") and label.HasField("positive_value"):
-    report(f"{path}.label", "found greater_than and positive_value; allowed: "
-           "at most one of them")
+  for field in ("greater_than", "ignore_value"):
+    if label.HasField(field) and label.HasField("positive_value"):
+      report(f"{path}.label", f"found {field} and positive_value; allowed: "
+             "at most one of them")
   _above_zero(label, "scale", f"{path}.label", report)
 
 
@@ -336,7 +348,7 @@ def _check_groups(training, variables: Sequence[str], report) -> None:
   elif not training.group and training.WhichOneof("mode") != "independent":
     report("training.default_optimizer",
            "found nothing; required where no group is given")
-  _check_names_of_groups(training.group, report)
+  _check_names(training.group, "training.group", report, reserved=())
   for i, group in enumerate(training.group):
     path = f"training.group[{i}]"
     if not group.scope:
@@ -357,18 +369,6 @@ def _check_groups(training, variables: Sequence[str], report) -> None:
       report("training.group", "found only frozen groups; allowed: at least "
              "one that is trained")
     ownership.claim(training.group, variables, report)
-
-
-def _check_names_of_groups(groups, report) -> None:
-  seen = set()
-  for i, group in enumerate(groups):
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", group.name):
-      report(f"training.group[{i}].name", f"found '{group.name}'; allowed: a "
-             "lower-case letter, then lower-case letters, digits and '_'")
-    elif group.name in seen:
-      report(f"training.group[{i}].name", f"found '{group.name}' a second "
-             "time; allowed: each name once")
-    seen.add(group.name)
 
 
 def _check_optimizer(optimizer, path, report) -> None:
@@ -397,7 +397,7 @@ def _check_learning_rate(rate, path, report) -> None:
     _above_zero(decay, "decay_rate", path, report)
 
 
-def _check_evaluation(experiment, needs_sources, report) -> None:
+def _check_evaluation(experiment, arrays, report) -> None:
   evaluation = experiment.evaluation
   _at_least(evaluation, "every_steps", 0, "evaluation", report)
   _at_least(evaluation, "batch_size", 1, "evaluation", report)
@@ -411,7 +411,8 @@ def _check_evaluation(experiment, needs_sources, report) -> None:
              f"{', '.join(metrics)}{config.nearest(rule.metric, metrics)}")
     if rule.goal == training_pb2.GOAL_UNSPECIFIED:
       report(f"{path}.goal", "found nothing; allowed: MAXIMIZE or MINIMIZE")
-    if needs_sources and not experiment.data.HasField("validation"):
+    if not ("validation" in arrays if arrays is not None
+            else experiment.data.HasField("validation")):
       report(path, "found it without data.validation; allowed: with validation "
              "rows only")
     if evaluation.every_steps == 0:

@@ -108,10 +108,6 @@ RANGES = (
     _set("missing_value_too_large",
          "data.feature[1].numeric.missing_value=1e300",
          r"^data.feature\[1\].numeric.missing_value: found 1e\+300; allowed: "),
-    _set("missing_value_below_log1p",
-         "data.feature[1].numeric.missing_value=-1",
-         r"^data.feature\[1\].numeric.missing_value: found -1; allowed: at "
-         "least 0"),
     _set("units_negative", "model.task[0].tower.layer[0].dense.units=-3",
          r"^model.task\[0\].tower.layer\[0\].dense.units: found -3; allowed: "),
     _set("dropout_1", "model.task[2].tower.layer[0].dropout.rate=1",

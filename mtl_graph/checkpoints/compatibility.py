@@ -79,3 +79,20 @@ def refused(changes: Sequence[str], allowed: Sequence[str] = FREE
 def within(changes: Sequence[str], fields: Sequence[str]) -> List[str]:
   """Returns those of the changes that lie inside the given fields."""
   return [c for c in changes if c not in refused(changes, fields)]
+
+
+def refuse(changes: Sequence[str], model_dir: str, allowed: str) -> None:
+  """Raises `ConfigErrors` naming each change, if there is any.
+
+  Args:
+    changes: What `differences` returned, or part of it.
+    model_dir: The run's folder.
+    allowed: What is allowed instead.
+  """
+  errors = []
+  for change in changes:
+    path, found = change.split(": ", 1)
+    errors.append(config.ConfigError(
+        path, f"{found} since training in {model_dir}; allowed: {allowed}"))
+  if errors:
+    raise config.ConfigErrors(errors)

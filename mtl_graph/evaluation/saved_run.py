@@ -49,15 +49,9 @@ def open_run(experiment: experiment_pb2.Experiment, model_dir: str,
   """
   checkpoint = checkpoints.choose(model_dir, which)
   if os.path.exists(compatibility.path_of(model_dir)):
-    changes = compatibility.within(compatibility.differences(
-        compatibility.read(model_dir), experiment), compatibility.NETWORK)
-    if changes:
-      raise config.ConfigErrors([
-          config.ConfigError(*change.split(": ", 1)[:1],
-                             f"{change.split(': ', 1)[1]} since training in "
-                             f"{model_dir}; allowed: the network that was "
-                             "trained")
-          for change in changes])
+    compatibility.refuse(compatibility.within(compatibility.differences(
+        compatibility.read(model_dir), experiment), compatibility.NETWORK),
+                         model_dir, "the network that was trained")
   model = graphs.build(experiment)
   session = sessions.open_session(model.graph)
   with model.graph.as_default():

@@ -264,6 +264,13 @@ def gradient_cosines(experiment: experiment_pb2.Experiment, model: Graph,
       for i, a in enumerate(names) for b in names[i + 1:]}
 
 
+def log_variances(model: Graph) -> Dict[str, tf.Variable]:
+  """Returns the log variance of each task; empty where none is learned."""
+  prefix = "log_variance/"
+  return {v.op.name[len(prefix):]: v for some in model.variables.values()
+          for v in some if v.op.name.startswith(prefix)}
+
+
 def _predictions(tasks, logits):
   return collections.OrderedDict(
       (task.name, heads.predictions(task, logits[task.name]))

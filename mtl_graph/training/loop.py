@@ -24,6 +24,7 @@ from mtl_graph.training import interruption as interruption_lib
 from mtl_graph.training import model_dir as model_dir_lib
 from mtl_graph.training import reporting
 from mtl_graph.training import run_state
+from mtl_graph.training import summaries
 
 # Columns by name, by split.
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
@@ -139,14 +140,9 @@ def _check_changes(experiment, model_dir, allow_changes):
     return []
   changes = compatibility.refused(compatibility.differences(
       compatibility.read(model_dir), experiment))
-  if changes and not allow_changes:
-    raise config.ConfigErrors([
-        config.ConfigError(*change.split(": ", 1)[:1],
-                           f"{change.split(': ', 1)[1]} since the last "
-                           f"checkpoint in {model_dir}; allowed: the same "
-                           "experiment, another --model_dir, or "
-                           "--allow_changes")
-        for change in changes])
+  if not allow_changes:
+    compatibility.refuse(changes, model_dir, "the same experiment, another "
+                         "--model_dir, or --allow_changes")
   return changes
 
 
@@ -180,8 +176,8 @@ class _Run:
     self._state = None
     self._step = self._first_step = 0
     self._saved_step = None
-    self._summaries = None
-    self._cosines = None
+    self._summaries = summaries.Summaries(
+        experiment, self._model, self.session, model_dir, self._batch_of_step)
     self._execution = None
 
   def _trace(self, may_lack_labels):
@@ -216,10 +212,9 @@ class _Run:
     if saved:
       state = run_state.RunState.from_json(saved)
       if state.digest != self._state.digest and not allow_changes:
-        raise config.ConfigErrors([config.ConfigError(
-            "data.train", "the rows differ from those the last checkpoint in "
-            f"{self._model_dir} was trained on; allowed: the same rows, another "
-            "--model_dir, or --allow_changes")])
+        compatibility.refuse(["data.train: the rows have changed"],
+                             self._model_dir, "the same rows, another "
+                             "--model_dir, or --allow_changes")
       state.digest = self._state.digest
       self._state = state
     self.session.run(self._fill, self._feed(train_rows))
@@ -229,6 +224,8 @@ class _Run:
     self._execution = self._start_execution(self.session)
     config.write(self._experiment, compatibility.path_of(self._model_dir))
     self._log(reporting.ownership_table(self._model))
+    for line in reporting.warnings(self._experiment, train_rows.ids):
+      self._log(line)
     self._log("rows: " + ", ".join(f"{split} {len(rows.labels):,}"
                                    for split, rows in self._batches.items())
               + f"; execution: {self._execution.description}")
@@ -335,39 +332,11 @@ class _Run:
     self._log(reporting.log_line(
         self._step, self._experiment.training.num_steps, self._tasks, report,
         rate, metrics))
-    if not self._experiment.training.summaries.enabled:
-      return
-    with self._model.graph.as_default():
-      if self._summaries is None:
-        self._summaries = reporting.SummaryWriter(self._model_dir,
-                                                  self._step - len(reports))
-      variances = [v for v in tf.trainable_variables()
-                   if v.op.name.startswith("log_variance/")]
-      values = self.session.run(variances)
-      self._summaries.write(self._step, {
-          **reporting.scalars(
-              [task.name for task in self._tasks],
-              [g.name for g in self._model.groups if not g.frozen], report,
-              rate, metrics, {v.op.name.split("/")[1]: value
-                              for v, value in zip(variances, values)}),
-          **self._gradient_cosines()})
-
-  def _gradient_cosines(self):
-    if not self._experiment.training.summaries.gradient_cosine:
-      return {}
-    if self._cosines is None:
-      with tf.name_scope("gradient_cosines"):
-        step, batch = self._batch_of_step()
-        self._cosines = {
-            f"gradient_cosine/{a}/{b}": cosine
-            for (a, b), cosine in graphs.gradient_cosines(
-                self._experiment, self._model, batch, step).items()}
-    return self.session.run(self._cosines)
+    self._summaries.write(self._step, report, rate, metrics)
 
   def finish(self, exporter) -> Result:
     """Evaluates the best or last checkpoint, and exports it."""
-    if self._summaries is not None:
-      self._summaries.close()
+    self._summaries.close()
     which = "best" if self._state.best_step is not None else "latest"
     checkpoint = checkpoints_lib.choose(self._model_dir, which)
     finished = self._finished(checkpoint)
@@ -380,6 +349,10 @@ class _Run:
       self._checkpoints.restore(self.session, checkpoint)
     metrics = {split: self._evaluator.evaluate(self._batches[split])
                for split in ("validation", "test") if split in self._batches}
+    log_variances = self.session.run(graphs.log_variances(self._model))
+    if log_variances:
+      self._log("learned uncertainty:\n"
+                + reporting.uncertainty_table(self._tasks, log_variances))
     if metrics:
       self._log(f"metrics of {checkpoint}:\n" + tables.metrics_table(metrics))
     export_path = None

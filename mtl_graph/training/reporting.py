@@ -1,15 +1,19 @@
 """What a run tells the terminal and TensorBoard."""
 
-import os
+import math
 import sys
 import time
-from typing import Dict, Mapping, Optional, Sequence
+from typing import List, Mapping, Optional, Sequence
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
+from mtl_graph import outline
+from mtl_graph.data import features
+from mtl_graph.data import labels
 from mtl_graph.evaluation import tables
 from mtl_graph.model import graphs
+from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import model_pb2
 from mtl_graph.training import run_state
 
 # The metric shown in the log line beside the loss, by the kind of head.
@@ -42,6 +46,60 @@ def convergence_table(courses: Mapping[str, run_state.Course]) -> str:
   return tables.align(rows)
 
 
+def warnings(experiment: experiment_pb2.Experiment, ids: np.ndarray
+             ) -> List[str]:
+  """Lists what is allowed but often a mistake.
+
+  Args:
+    experiment: The experiment.
+    ids: Category ids of the training rows, shape `[N, C]`.
+
+  Returns:
+    A line for each feature that reads a task's label, and for each whose
+    training rows hold categories it does not know, or none.
+  """
+  lines = []
+  by_column = {labels.column_of(task): task.name
+               for task in experiment.model.task}
+  categorical = 0
+  for feature in experiment.data.feature:
+    column = features.column_of(feature)
+    if column in by_column:
+      lines.append(f"warning: feature '{feature.name}' reads column '{column}', "
+                   f"the label of task '{by_column[column]}'")
+    if feature.WhichOneof("kind") == "categorical":
+      unknown = int((ids[:, categorical] == outline.category_count(
+          feature.categorical)).sum())
+      categorical += 1
+      if unknown:
+        lines.append(f"warning: feature '{feature.name}': {unknown:,} of "
+                     f"{len(ids):,} training rows are missing or not known")
+  return lines
+
+
+def uncertainty_table(tasks: Sequence[model_pb2.Task],
+                      log_variances: Mapping[str, float]) -> str:
+  """Lays out the log variances learned, s = log sigma^2.
+
+  Args:
+    tasks: The `Task` messages.
+    log_variances: s by task.
+
+  Returns:
+    The lines. Sigma is in the label's own units: the noise's standard deviation
+    for a squared error, its mean absolute value for an absolute error. A loss
+    on ln(1 + label) has none in those units, nor has a classification.
+  """
+  rows = [["task", "log variance", "sigma"]]
+  for task in tasks:
+    s = log_variances[task.name]
+    sigma = math.nan
+    if task.WhichOneof("head") == "regression" and not task.label.log1p:
+      sigma = math.exp(s / 2) / task.label.scale
+    rows.append([task.name, f"{s:.4f}", tables.number(sigma)])
+  return tables.align(rows)
+
+
 def interval_losses(report: graphs.Report) -> np.ndarray:
   """Returns each task's mean loss over an interval, NaN without labels; [T]."""
   weights = report.label_weights.astype(np.float64)
@@ -50,8 +108,8 @@ def interval_losses(report: graphs.Report) -> np.ndarray:
     return (report.task_losses * weights).sum(axis=0) / total
 
 
-def log_line(step: int, num_steps: int, tasks: Sequence,
-             report: Optional[graphs.Report], rate: Optional[float],
+def log_line(step: int, num_steps: int, tasks: Sequence[model_pb2.Task],
+             report: graphs.Report, rate: float,
              metrics: Optional[Mapping[str, Mapping[str, float]]]) -> str:
   """Writes the one line of an interval.
 
@@ -59,28 +117,23 @@ def log_line(step: int, num_steps: int, tasks: Sequence,
     step: The global step.
     num_steps: Steps in all.
     tasks: The `Task` messages.
-    report: What the steps of the interval measured, or None.
-    rate: Examples per second, or None.
+    report: What the steps of the interval measured.
+    rate: Examples per second.
     metrics: Validation metrics by task and name, or None.
 
   Returns:
     The line.
   """
-  parts = [f"step {step}/{num_steps}"]
-  if report is not None:
-    losses = interval_losses(report)
-    parts.append("loss " + " ".join(
-        [f"{task.name} {tables.number(loss)}"
-         for task, loss in zip(tasks, losses)]
-        + [f"total {tables.number(float(report.total.mean()))}"]))
+  losses = [f"{task.name} {tables.number(loss)}"
+            for task, loss in zip(tasks, interval_losses(report))]
+  total = f"total {tables.number(float(report.total.mean()))}"
+  parts = [f"step {step}/{num_steps}", " ".join(["loss", *losses, total])]
   if metrics:
     parts.append("validation " + ", ".join(
         f"{task.name} {tables.number(metrics[task.name]['loss'])} {shown} "
         f"{tables.number(metrics[task.name][shown])}"
         for task in tasks for shown in [_SHOWN[task.WhichOneof("head")]]))
-  if rate is not None:
-    parts.append(f"{rate:,.0f} examples/s")
-  return " | ".join(parts)
+  return " | ".join(parts + [f"{rate:,.0f} examples/s"])
 
 
 class ProgressBar:
@@ -113,70 +166,3 @@ class ProgressBar:
       self._stream.write("\r" + " " * 60 + "\r")
       self._stream.flush()
       self._drawn = False
-
-
-class SummaryWriter:
-  """Writes scalars for TensorBoard, to `model_dir/summaries`."""
-
-  def __init__(self, model_dir: str, step: int):
-    """Opens the file and drops, in TensorBoard, what came after `step`.
-
-    Args:
-      model_dir: The run's folder.
-      step: Step from which the run goes on.
-    """
-    self._writer = tf.summary.FileWriter(os.path.join(model_dir, "summaries"))
-    if step:
-      self._writer.add_session_log(
-          tf.SessionLog(status=tf.SessionLog.START), step)
-
-  def write(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes scalars of one step."""
-    self._writer.add_summary(tf.Summary(value=[
-        tf.Summary.Value(tag=tag, simple_value=float(value))
-        for tag, value in scalars.items()]), step)
-    self._writer.flush()
-
-  def close(self) -> None:
-    """Closes the file."""
-    self._writer.close()
-
-
-def scalars(tasks: Sequence[str], groups: Sequence[str],
-            report: Optional[graphs.Report], rate: Optional[float],
-            metrics: Optional[Mapping[str, Mapping[str, float]]],
-            log_variances: Mapping[str, float]) -> Dict[str, float]:
-  """Names the numbers of an interval as summaries.
-
-  Args:
-    tasks: Names of the tasks.
-    groups: Names of the groups that are trained.
-    report: What the steps of the interval measured, or None.
-    rate: Examples per second, or None.
-    metrics: Validation metrics by task and name, or None.
-    log_variances: Log variance by task, where it is learned.
-
-  Returns:
-    Scalars by tag: `loss/<task>`, `loss/total`, `task_weight/<task>`,
-    `log_variance/<task>`, `learning_rate/<group>`, `gradient_norm/<group>`,
-    `metric/<task>/<name>`, `throughput/examples_per_second`.
-  """
-  values = {}
-  if report is not None:
-    for task, loss, weight in zip(tasks, interval_losses(report),
-                                  report.task_weights[-1]):
-      values[f"loss/{task}"] = loss
-      values[f"task_weight/{task}"] = weight
-    values["loss/total"] = report.total.mean()
-    for group, norm, learning_rate in zip(
-        groups, report.gradient_norms.mean(axis=0), report.learning_rates[-1]):
-      values[f"gradient_norm/{group}"] = norm
-      values[f"learning_rate/{group}"] = learning_rate
-  for task, value in log_variances.items():
-    values[f"log_variance/{task}"] = value
-  for task, named in (metrics or {}).items():
-    for name, value in named.items():
-      values[f"metric/{task}/{name}"] = value
-  if rate is not None:
-    values["throughput/examples_per_second"] = rate
-  return values

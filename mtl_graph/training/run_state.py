@@ -11,12 +11,14 @@ class Course(NamedTuple):
 
   Attributes:
     first: The loss at the first evaluation.
+    first_step: Step of the first evaluation.
     best: The lowest.
     best_step: Step of the lowest.
     last: The loss at the last evaluation.
     last_step: Step of the last.
   """
   first: float
+  first_step: int
   best: float
   best_step: int
   last: float
@@ -76,11 +78,11 @@ class RunState:
     for task, values in metrics.items():
       loss, old = values["loss"], self.courses.get(task)
       if old is None:
-        self.courses[task] = Course(loss, loss, step, loss, step)
+        self.courses[task] = Course(loss, step, loss, step, loss, step)
       else:
         better = loss < old.best
         self.courses[task] = Course(
-            old.first, loss if better else old.best,
+            old.first, old.first_step, loss if better else old.best,
             step if better else old.best_step, loss, step)
     if evaluation.HasField("early_stopping"):
       rule = evaluation.early_stopping
@@ -127,14 +129,17 @@ def verdict(course: Course) -> str:
 
   It over-fits if the last validation loss is more than 1 % above the best; it
   is still learning if the last is the best, and the loss has fallen since the
-  first evaluation by more than 1 %; else it has converged.
+  first evaluation by more than 1 %; else it has converged. One evaluation says
+  nothing.
 
   Args:
     course: The course of its validation loss.
 
   Returns:
-    "over-fits", "still learning" or "converged".
+    "over-fits", "still learning", "converged" or "evaluated once".
   """
+  if course.last_step == course.first_step:
+    return "evaluated once"
   if course.last > course.best + 0.01 * abs(course.best):
     return "over-fits"
   if course.last_step == course.best_step and (

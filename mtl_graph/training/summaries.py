@@ -1,0 +1,119 @@
+"""Scalars for TensorBoard, in `model_dir/summaries`."""
+
+import os
+from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
+
+import tensorflow.compat.v1 as tf
+
+from mtl_graph.data import batches
+from mtl_graph.evaluation import evaluator
+from mtl_graph.model import graphs
+from mtl_graph.protos import experiment_pb2
+from mtl_graph.training import reporting
+
+
+class Summaries:
+  """Writes what a run measures; opens its file when there is something."""
+
+  def __init__(self, experiment: experiment_pb2.Experiment, model: graphs.Graph,
+               session: tf.Session, model_dir: str,
+               batch_of_step: Callable[[], Tuple[tf.Tensor, batches.Batch]]):
+    """Prepares a writer.
+
+    Args:
+      experiment: The experiment.
+      model: The graph.
+      session: A session on it.
+      model_dir: The run's folder.
+      batch_of_step: Adds the global step and its batch to the current graph;
+        used where gradient cosines are asked for.
+    """
+    self._experiment = experiment
+    self._model = model
+    self._session = session
+    self._folder = os.path.join(model_dir, "summaries")
+    self._batch_of_step = batch_of_step
+    self._writer = None
+    self._cosines = None
+
+  def write(self, step: int, report: graphs.Report, rate: float,
+            metrics: Optional[evaluator.Metrics]) -> None:
+    """Writes the scalars of an interval.
+
+    Args:
+      step: The step the interval ends at.
+      report: What its steps measured.
+      rate: Examples per second.
+      metrics: Validation metrics by task and name, or None.
+    """
+    if not self._experiment.training.summaries.enabled:
+      return
+    with self._model.graph.as_default():
+      if self._writer is None:
+        self._writer = tf.summary.FileWriter(self._folder)
+        # TensorBoard drops what an earlier run wrote beyond this step.
+        self._writer.add_session_log(tf.SessionLog(
+            status=tf.SessionLog.START), step - len(report.total))
+      values = scalars(
+          [task.name for task in self._experiment.model.task],
+          [g.name for g in self._model.groups if not g.frozen], report, rate,
+          metrics, self._session.run(graphs.log_variances(self._model)))
+      values.update(self._gradient_cosines())
+      self._writer.add_summary(tf.Summary(value=[
+          tf.Summary.Value(tag=tag, simple_value=float(value))
+          for tag, value in values.items()]), step)
+      self._writer.flush()
+
+  def close(self) -> None:
+    """Closes the file."""
+    if self._writer is not None:
+      self._writer.close()
+
+  def _gradient_cosines(self):
+    if not self._experiment.training.summaries.gradient_cosine:
+      return {}
+    if self._cosines is None:
+      with tf.name_scope("gradient_cosines"):
+        step, batch = self._batch_of_step()
+        self._cosines = {
+            f"gradient_cosine/{a}/{b}": cosine
+            for (a, b), cosine in graphs.gradient_cosines(
+                self._experiment, self._model, batch, step).items()}
+    return self._session.run(self._cosines)
+
+
+def scalars(tasks: Sequence[str], groups: Sequence[str],
+            report: graphs.Report, rate: float,
+            metrics: Optional[evaluator.Metrics],
+            log_variances: Mapping[str, float]) -> Dict[str, float]:
+  """Names the numbers of an interval as summaries.
+
+  Args:
+    tasks: Names of the tasks.
+    groups: Names of the groups that are trained.
+    report: What the steps of the interval measured.
+    rate: Examples per second.
+    metrics: Validation metrics by task and name, or None.
+    log_variances: Log variance by task, where it is learned.
+
+  Returns:
+    Scalars by tag: `loss/<task>`, `loss/total`, `task_weight/<task>`,
+    `log_variance/<task>`, `learning_rate/<group>`, `gradient_norm/<group>`,
+    `metric/<task>/<name>`, `throughput/examples_per_second`.
+  """
+  values = {"loss/total": report.total.mean(),
+            "throughput/examples_per_second": rate}
+  for task, loss, weight in zip(tasks, reporting.interval_losses(report),
+                                report.task_weights[-1]):
+    values[f"loss/{task}"] = loss
+    values[f"task_weight/{task}"] = weight
+  for group, norm, learning_rate in zip(
+      groups, report.gradient_norms.mean(axis=0), report.learning_rates[-1]):
+    values[f"gradient_norm/{group}"] = norm
+    values[f"learning_rate/{group}"] = learning_rate
+  for task, value in log_variances.items():
+    values[f"log_variance/{task}"] = value
+  for task, named in (metrics or {}).items():
+    for name, value in named.items():
+      values[f"metric/{task}/{name}"] = value
+  return values
