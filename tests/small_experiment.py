@@ -3,7 +3,7 @@
 import csv
 import gzip
 import os
-from typing import Callable, NamedTuple, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class Case(NamedTuple):
     expect: Regular expressions, each of which must match standard error; the
       field path, or the file and the row, are among them.
     edits: Pairs of a piece of `TEXT` and what stands in its place.
-    flags: Flags beside --config and --model_dir, which a later one overrides.
+    flags: Flags behind those of `command`, which a later one overrides.
     prepare: What is done to the folder before the launcher starts.
     code: Exit code.
     launcher: Which launcher: train, evaluate, export or predict.
@@ -89,6 +89,15 @@ class Case(NamedTuple):
   launcher: str = "train"
   process: bool = False
   bare: bool = False
+
+
+def command(case: Case) -> List[str]:
+  """Returns the command line of a case, without the interpreter."""
+  flags = ["--config=small.pbtxt", "--model_dir=run"]
+  if case.launcher == "predict":
+    flags = ["--export_dir=run/export", "--input=validation.csv",
+             "--output=predictions.csv"]
+  return [case.launcher, *([] if case.bare else flags), *case.flags]
 
 
 def edited(edits: Sequence[Tuple[str, str]]) -> str:

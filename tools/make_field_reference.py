@@ -5,12 +5,12 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 
 from absl import flags
 from google.protobuf import descriptor_pb2
-from grpc_tools import protoc
 
 from mtl_graph import launching
 
@@ -47,12 +47,16 @@ def describe(protos: str) -> descriptor_pb2.FileDescriptorSet:
   """
   with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, "descriptors")
-    code = protoc.main(
-        ["protoc", f"-Imtl_graph/protos={protos}", "--include_source_info",
+    # In a process of its own: protoc and TensorFlow do not get on in one.
+    result = subprocess.run(
+        [sys.executable, "-m", "grpc_tools.protoc",
+         f"-Imtl_graph/protos={protos}", "--include_source_info",
          f"--descriptor_set_out={path}"]
-        + [os.path.join(protos, f"{name}.proto") for name in _FILES])
-    if code:
-      raise flags.Error(f"--protos: '{protos}' does not compile; see above")
+        + [os.path.join(protos, f"{name}.proto") for name in _FILES],
+        capture_output=True, text=True, check=False)
+    if result.returncode:
+      raise flags.Error(f"--protos: '{protos}' does not compile: "
+                        + " ".join(result.stderr.split()))
     return descriptor_pb2.FileDescriptorSet.FromString(
         pathlib.Path(path).read_bytes())
 
