@@ -51,13 +51,13 @@ class CheckTest(parameterized.TestCase):
       with open(name, "wb") as file:
         file.write(content)
 
-  def _problems(self, text, overrides=(), needs_sources=True):
+  def _problems(self, text, overrides=(), arrays=None):
     experiment = config.parse(text)
     for assignment in overrides:
       config.override(experiment, assignment)
     before = experiment.SerializeToString(deterministic=True)
     try:
-      self.assertIsNone(validation.check(experiment, needs_sources))
+      self.assertIsNone(validation.check(experiment, arrays))
       return []
     except config.ConfigErrors as errors:
       return str(errors).split("\n")
@@ -369,7 +369,7 @@ class SharedExperimentsTest(parameterized.TestCase):
     self.assertEqual(experiment.name, name)
     self.assertEqual(config.parse(config.to_text(experiment)), experiment)
     try:
-      validation.check(experiment, needs_sources=False)
+      validation.check(experiment, arrays=["train"])
       found = []
     except config.ConfigErrors as errors:
       found = errors.errors

@@ -35,7 +35,7 @@ class CheckTrainingTest(parameterized.TestCase):
     for assignment in overrides:
       config.override(experiment, assignment)
     try:
-      validation.check(experiment, needs_sources=False)
+      validation.check(experiment, arrays=["train"])
       problems = []
     except config.ConfigErrors as errors:
       problems = str(errors).split("\n")

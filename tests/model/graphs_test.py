@@ -48,7 +48,7 @@ def _experiment(*overrides):
   experiment = config.parse(_EXPERIMENT)
   for assignment in overrides:
     config.override(experiment, assignment)
-  validation.check(experiment, needs_sources=False)
+  validation.check(experiment, arrays=["train"])
   return experiment
 
 
