@@ -40,7 +40,7 @@ class ConfigError(Exception):
   """
 
   def __init__(self, field_path: str, problem: str):
-    super().__init__(f"{field_path}: {problem}")
+    super().__init__(one_line(f"{field_path}: {problem}"))
     self.field_path = field_path
     self.problem = problem
 
@@ -55,6 +55,11 @@ class ConfigErrors(Exception):
   def __init__(self, errors: Sequence[ConfigError]):
     super().__init__("\n".join(str(error) for error in errors))
     self.errors = list(errors)
+
+
+def one_line(text: str) -> str:
+  """Escapes what does not print, so that a problem stays on its line."""
+  return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> str:

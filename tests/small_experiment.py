@@ -115,9 +115,10 @@ def text_case(name: str, old: str, new: str, *expect: str, **more) -> Case:
   return Case(name, expect, edits=((old, new),), **more)
 
 
-def set_case(name: str, assignment: str, *expect: str, **more) -> Case:
+def set_case(name: str, assignment: str, *expect: str,
+             flags: Sequence[str] = (), **more) -> Case:
   """An experiment with one override."""
-  return Case(name, expect, flags=(f"--set={assignment}",), **more)
+  return Case(name, expect, flags=(f"--set={assignment}", *flags), **more)
 
 
 def flag_case(name: str, flags: Sequence[str], *expect: str, **more) -> Case:

@@ -101,6 +101,13 @@ class CheckTest(parameterized.TestCase):
        "name but shared, total, serving_default, predict_examples"),
       ("numeric_size", ["data.feature[name=x].numeric.size=0"],
        "data.feature[0].numeric.size: found 0; allowed: at least 1"),
+      ("numeric_size_from_csv", ["data.feature[name=x].numeric.size=3"],
+       "data.feature[0].numeric.size: found 3; allowed: 1 from .csv files, "
+       "more from .npz files"),
+      ("missing_value_too_large", [
+        "data.feature[name=x].numeric.missing_value=1e39"],
+       "data.feature[0].numeric.missing_value: found 1e+39; allowed: what fits "
+       "32-bit floating point"),
       ("missing_value_nan", ["data.feature[name=x].numeric.missing_value=nan"],
        "data.feature[0].numeric.missing_value: found nan; allowed: a finite "
        "number"),
@@ -124,6 +131,10 @@ class CheckTest(parameterized.TestCase):
         "['a', 'b', 'a'] embedding_dimension: 2}"],
        "data.feature[1].categorical.vocabulary: found 'a' more than once; "
        "allowed: each entry once"),
+      ("vocabulary_of_nothing", ["data.feature[name=c].categorical={"
+        "vocabulary: ['a', ''] embedding_dimension: 2}"],
+       "data.feature[1].categorical.vocabulary: found ''; allowed: any entry "
+       "but '', which stands for a missing value"),
       ("vocabulary_file", [
         "data.feature[name=c].categorical={vocabulary_file: 'classes.txt' "
         "embedding_dimension: 2}"]),
@@ -131,7 +142,8 @@ class CheckTest(parameterized.TestCase):
         "data.feature[name=c].categorical={vocabulary_file: 'clases.txt' "
         "embedding_dimension: 2}"],
        "data.feature[1].categorical.vocabulary_file: no file 'clases.txt'; "
-       "allowed: an existing file; nearest: 'classes.txt'"),
+       "allowed: an existing file; nearest: 'classes.txt', "
+       "'latin.txt', 'empty.txt'"),
       ("vocabulary_file_empty", [
         "data.feature[name=c].categorical={vocabulary_file: 'empty.txt' "
         "embedding_dimension: 2}"],
@@ -190,7 +202,8 @@ class CheckTest(parameterized.TestCase):
       ("stop_gradient_of_nothing", ["model.stop_gradient=['trunk/dense_1', "
         "'xyz']"],
        "model.stop_gradient[0]: no tensor 'trunk/dense_1'; allowed: the "
-       "output of a layer by its scope; nearest: 'trunk/dense'",
+       "output of a layer by its scope; nearest: 'trunk/dense', "
+       "'tower/late/dense'",
        "model.stop_gradient[1]: no tensor 'xyz'; allowed: the output of a "
        "layer by its scope; there are: embedding/c, trunk/dense, "
        "tower/late/dense, head/late, head/delay, head/kind"))
@@ -219,6 +232,10 @@ class CheckTest(parameterized.TestCase):
       ("two_ways_to_yes", ["model.task[name=late].label={greater_than: 1 "
         "positive_value: 'x'}"],
        "model.task[0].label: found greater_than and positive_value; allowed: "
+       "at most one of them"),
+      ("ignore_value_beside_positive_value", [
+        "model.task[name=late].label={ignore_value: 9 positive_value: 'x'}"],
+       "model.task[0].label: found ignore_value and positive_value; allowed: "
        "at most one of them"),
       ("scale_zero", ["model.task[name=delay].label={scale: 0}"],
        "model.task[1].label.scale: found 0.0; allowed: above 0"),
@@ -280,7 +297,7 @@ class CheckTest(parameterized.TestCase):
       ("best_of_nothing", ["evaluation.best={metric: 'late/auk' goal: "
         "MAXIMIZE}"],
        f"evaluation.best.metric: no metric 'late/auk'; allowed: {_METRICS}; "
-       "nearest: 'late/auc', 'late/loss', 'late/f1'"),
+       "nearest: 'late/auc', 'late/f1', 'late/accuracy'"),
       ("best_without_goal", ["evaluation.best={metric: 'late/auc'}"],
        "evaluation.best.goal: found nothing; allowed: MAXIMIZE or MINIMIZE"),
       ("best_without_evaluations", ["evaluation={best {metric: 'late/auc' "
@@ -333,7 +350,12 @@ class CheckTest(parameterized.TestCase):
   def test_arrays_need_no_sources(self):
     overrides = ["data.train={}", "data.validation={}",
                  "evaluation.best={metric: 'late/auc' goal: MAXIMIZE}"]
-    self.assertEqual(self._problems(_TEXT, overrides, needs_sources=False), [])
+    self.assertEqual(
+        self._problems(_TEXT, overrides, arrays=["train", "validation"]), [])
+    self.assertEqual(
+        self._problems(_TEXT, overrides, arrays=["train"]),
+        ["evaluation.best: found it without data.validation; allowed: with "
+         "validation rows only"])
     self.assertLen(self._problems(_TEXT, overrides), 2)
 
   def test_best_needs_validation_rows(self):
@@ -344,11 +366,6 @@ class CheckTest(parameterized.TestCase):
       self.assertEqual(self._problems(text, ["evaluation." + rule]), [
           f"evaluation.{rule.split('=')[0]}: found it without data.validation; "
           "allowed: with validation rows only"])
-
-  def test_setting_that_would_count_for_nothing_is_refused(self):
-    self.assertLen(self._problems(_TEXT, [
-        "model.task[name=late].label={positive_value: 'x' ignore_value: 9}"]),
-                   1)
 
 
 class SharedExperimentsTest(parameterized.TestCase):
@@ -369,7 +386,7 @@ class SharedExperimentsTest(parameterized.TestCase):
     self.assertEqual(experiment.name, name)
     self.assertEqual(config.parse(config.to_text(experiment)), experiment)
     try:
-      validation.check(experiment, arrays=["train"])
+      validation.check(experiment, arrays=["train", "validation"])
       found = []
     except config.ConfigErrors as errors:
       found = errors.errors

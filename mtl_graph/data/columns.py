@@ -79,14 +79,18 @@ def strings(table: sources.Table, column: str) -> np.ndarray:
     An object array of `str`, shape `[N]`, "" where a value is missing.
 
   Raises:
-    DataError: If the column has more than one value per row.
+    DataError: If the column has more than one value per row, or holds NUL.
   """
   values = table.columns[column]
   check_vector(table, column, values)
   if values.dtype.kind == "f":
     return np.array(["" if math.isnan(v) else repr(v.item()) for v in values],
                     dtype=object)
-  return np.array(list(_texts(values)), dtype=object)
+  texts = list(_texts(values))
+  for row, text in enumerate(texts):
+    if "\0" in text:
+      raise bad_value(table, row, column, text, "text without NUL")
+  return np.array(texts, dtype=object)
 
 
 def bad_value(table: sources.Table, row: int, column: str, found,

@@ -47,6 +47,7 @@ def read(tasks: Sequence[model_pb2.Task], table: sources.Table,
       raise columns.bad_value(
           table, row, weight_column, table.columns[weight_column][row],
           "a number of at least 0")
+    _check_fits(table, weight_column, sample_weights)
   values = np.zeros([rows, len(tasks)], np.float32)
   weights = np.zeros([rows, len(tasks)], np.float32)
   for t, task in enumerate(tasks):
@@ -92,6 +93,7 @@ def _read_task(task: model_pb2.Task, table: sources.Table) -> np.ndarray:
   if label.log1p:
     _check_each(table, column, values, values < 0, "a number of at least 0, as "
                 "label.log1p is set")
+  _check_fits(table, column, values)
   return values
 
 
@@ -115,6 +117,12 @@ def _class_indices(task, table, column):
   _check_each(table, column, values, values >= count,
               f"0 to {count - 1}, or nothing where there is no label")
   return values
+
+
+def _check_fits(table, column, values):
+  _check_each(table, column, values,
+              np.abs(values) > np.finfo(np.float32).max,
+              "a number that fits 32-bit floating point")
 
 
 def _check_each(table, column, values, wrong, allowed):

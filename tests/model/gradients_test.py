@@ -8,7 +8,6 @@ from google.protobuf import text_format
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from mtl_graph import config
 from mtl_graph.model import gradients
 from mtl_graph.protos import training_pb2
 

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from mtl_graph import config
 from mtl_graph import outline
 from mtl_graph import validation
+from mtl_graph.data import batches
 from mtl_graph.data import features
 from mtl_graph.model import graphs
 
@@ -305,6 +306,41 @@ class GradientCosinesTest(parameterized.TestCase, tf.test.TestCase):
       self.assertEqual(
           graphs.gradient_cosines(experiment, model, model.batch,
                                   tf.constant(0, tf.int64)), {})
+
+
+class RowsOfStepTest(parameterized.TestCase, tf.test.TestCase):
+  """The order of rows that a run is made of."""
+
+  def _epochs(self, rows, seed, first=0, count=1000):
+    with tf.Graph().as_default(), tf.Session() as session:
+      step = tf.constant(first, tf.int64)
+      return session.run(batches.rows_of_step(step, rows, count * rows, seed)
+                        ).reshape([count, rows])
+
+  @parameterized.parameters(1, 2, 7, 300)
+  def test_every_row_once_per_epoch(self, rows):
+    self.assertAllEqual(np.sort(self._epochs(rows, 5, count=20)),
+                        np.tile(np.arange(rows), [20, 1]))
+
+  def test_epochs_and_seeds_have_orders_of_their_own(self):
+    # The op takes 24 bits of key for so few rows: a chance repetition or two.
+    orders = {tuple(epoch) for seed in (0, 7, 256, 263, 4096, 2 ** 31 - 1)
+              for first in (0, 1, 2 ** 22)
+              for epoch in self._epochs(22, seed, first, 400)}
+    self.assertGreater(len(orders), 0.999 * 6 * 3 * 400)
+
+  @parameterized.product(rows=(5, 22, 300), seed=(0, 1))
+  def test_order_is_as_good_as_random(self, rows, seed):
+    epochs = self._epochs(rows, seed)
+    place = np.arange(rows)
+    # One row per epoch stays in its place and one follows its neighbour; the
+    # number of each has a variance of about 1.
+    staying = np.sum(epochs == place, 1).mean()
+    following = np.sum(np.diff(epochs) == 1, 1).mean()
+    self.assertAllClose(staying, 1, atol=4.5 / 1000 ** 0.5)
+    self.assertAllClose(following, 1 - 1 / rows, atol=4.5 / 1000 ** 0.5)
+    correlation = np.mean([np.corrcoef(epoch, place)[0, 1] for epoch in epochs])
+    self.assertAllClose(correlation, 0, atol=4.5 / (1000 * (rows - 1)) ** 0.5)
 
 
 if __name__ == "__main__":

@@ -117,6 +117,14 @@ class GroupedTrainOpTest(parameterized.TestCase, tf.test.TestCase):
         + [f"optimizer/{group}/{power}" for group in _RATES
            for power in ("beta1_power", "beta2_power")])
 
+  def test_name_scope_changes_no_name_of_a_variable(self):
+    def make(model, step):
+      with tf.name_scope("training"):
+        return grouped.grouped_train_op(model.loss, model.groups(), step)
+    self.assertCountEqual(_train(make, steps=0), _train(
+        lambda model, step: grouped.grouped_train_op(
+            model.loss, model.groups(), step), steps=0))
+
   @parameterized.parameters(True, False)
   def test_no_group_reads_what_another_has_updated(self, use_resource):
     # With plain descent at a rate of 1, one step is initial minus gradient.

@@ -116,6 +116,11 @@ class ReachedTest(parameterized.TestCase):
           (lambda a, b: tf.reduce_sum(tf.while_loop(
               lambda i, x: i < 3, lambda i, x: (i + 1, x @ b),
               [0, tf.ones([2, 2])])[1]), {"b"}),
+          (lambda a, b: tf.reduce_sum(tf.map_fn(
+              lambda row: tf.linalg.matvec(b, row), tf.ones([3, 2]))), {"b"}),
+          (lambda a, b: tf.reduce_sum(tf.scan(
+              lambda state, row: tf.linalg.matvec(a, state) + row,
+              tf.ones([3, 2]))), {"a"}),
       ))
   def test_is_what_a_gradient_flows_into(self, use_resource, case):
     build, expected = case

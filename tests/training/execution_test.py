@@ -1,0 +1,90 @@
+"""Tests of executing steps."""
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph.model import graphs
+from mtl_graph.protos import training_pb2
+from mtl_graph.training import execution
+
+
+def _message(mode):
+  return training_pb2.Execution(
+      mode=training_pb2.Execution.Mode.Value(mode))
+
+
+class ExecutionTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.enter_context(tf.Graph().as_default())
+    self._counter = tf.get_variable("n", initializer=0.0)
+
+  def _trace(self):
+    """Adds a step whose report is (n, 1 / (4 - n)), n as it finds it."""
+    before = tf.identity(self._counter.read_value())
+    with tf.control_dependencies([before]):
+      train_op = self._counter.assign_add(1.0, read_value=False)
+    return graphs.Step(train_op, tf.stack([before, 1 / (4 - before)]))
+
+  def _build(self, mode="SESSION"):
+    start = execution.build(_message(mode), self._trace)
+    self._session = self.enter_context(tf.Session())
+    self._session.run(tf.global_variables_initializer())
+    return start(self._session)
+
+  def test_reports_every_step(self):
+    built = self._build()
+    reports = built.run(3, lambda: False)
+    np.testing.assert_allclose(reports, [[0, 1 / 4], [1, 1 / 3], [2, 1 / 2]])
+    self.assertEqual(built.run(1, lambda: False).shape, (1, 2))
+    self.assertEqual(self._session.run(self._counter), 4)
+
+  def test_leaves_when_asked_to_but_never_without_a_step(self):
+    built = self._build()
+    self.assertLen(built.run(5, lambda: True), 1)
+    answers = iter([False, True])
+    self.assertLen(built.run(5, lambda: next(answers)), 2)
+    self.assertEqual(self._session.run(self._counter), 3)
+
+  def test_leaves_at_the_first_report_that_is_not_finite(self):
+    reports = self._build().run(100, lambda: False)
+    self.assertLen(reports, 5)
+    self.assertTrue(np.isinf(reports[-1, 1]))
+    self.assertTrue(np.isfinite(reports[:-1]).all())
+
+  def test_a_step_is_traced_once(self):
+    calls = []
+    def trace():
+      calls.append(1)
+      return self._trace()
+    start = execution.build(_message("AUTO"), trace)
+    session = self.enter_context(tf.Session())
+    session.run(tf.global_variables_initializer())
+    count = len(tf.get_default_graph().get_operations())
+    start(session).run(3, lambda: False)
+    self.assertLen(calls, 1)
+    self.assertLen(tf.get_default_graph().get_operations(), count)
+
+  def test_the_log_says_which(self):
+    self.assertEqual(self._build().description, "SESSION")
+
+  def test_auto_says_what_it_took(self):
+    self.assertStartsWith(self._build("AUTO").description, "SESSION (AUTO")
+
+  def test_every_mode_is_built_or_refused(self):
+    for mode in training_pb2.Execution.Mode.keys():
+      if mode in ("AUTO", "SESSION"):
+        self.assertTrue(callable(execution.build(_message(mode), self._trace)))
+      else:
+        with self.assertRaisesRegex(
+            config.ConfigError, f"training.execution.mode: found {mode}; "
+            "allowed: AUTO, SESSION"):
+          execution.build(_message(mode), self.fail)
+
+
+if __name__ == "__main__":
+  absltest.main()

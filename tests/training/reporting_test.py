@@ -1,0 +1,174 @@
+"""Tests of what a run tells the terminal."""
+
+import io
+from unittest import mock
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+
+from mtl_graph import config
+from mtl_graph.model import graphs
+from mtl_graph.training import reporting
+from mtl_graph.training import run_state
+
+_TEXT = """
+seed: 3
+data {
+  feature { name: "x" numeric {} }
+  feature { name: "b" numeric {} }
+  feature { name: "c" categorical { num_buckets: 4 embedding_dimension: 2 } }
+  feature { name: "d" categorical { hash_buckets: 7 embedding_dimension: 2 } }
+}
+model {
+  hard_sharing { trunk { layer { dense { units: 3 } } } }
+  task { name: "late" binary {} }
+  task { name: "delay" label { column: "b" scale: 0.5 } regression {} }
+  task { name: "kind" multiclass { num_classes: 3 } }
+}
+training {
+  joint { loss { uncertainty {} } }
+  group { name: "all" scope: "trunk" scope: "head" scope: "log_variance" }
+  group { name: "still" scope: "embedding" frozen: true }
+}
+"""
+_EXPERIMENT = config.parse(_TEXT)
+_TASKS = _EXPERIMENT.model.task
+_METRICS = {"late": {"loss": 0.25, "auc": 0.875},
+            "delay": {"loss": 2.0, "rmse": 1234.5},
+            "kind": {"loss": 1.5, "accuracy": float("nan")}}
+
+
+def _report(losses, weights, total):
+  losses, weights = np.float32(losses), np.float32(weights)
+  return graphs.Report(losses, weights, np.ones_like(losses), None, None,
+                       np.float32(total))
+
+
+class LogLineTest(absltest.TestCase):
+
+  def test_without_an_evaluation(self):
+    line = reporting.log_line(20, 1000, _TASKS, _report(
+        [[0.5, 2, 3]], [[1, 1, 1]], [5.5]), 12345.6, None)
+    self.assertEqual(line, "step 20/1000 | loss late 0.5000 delay 2.0000 kind "
+                     "3.0000 total 5.5000 | 12,346 examples/s")
+
+  def test_with_an_evaluation(self):
+    line = reporting.log_line(20, 1000, _TASKS, _report(
+        [[0.5, 2, 3]], [[1, 1, 1]], [5.5]), 10, _METRICS)
+    self.assertIn(" | validation late 0.2500 auc 0.8750, delay 2.0000 rmse "
+                  "1234.50, kind 1.5000 accuracy - | 10 examples/s", line)
+
+  def test_losses_are_means_over_labelled_rows(self):
+    report = _report([[1, 5, 0], [4, 0, 0]], [[3, 2, 0], [1, 0, 0]], [6, 4])
+    np.testing.assert_array_equal(reporting.interval_losses(report),
+                                  [(3 * 1 + 1 * 4) / 4, 5, np.nan])
+    line = reporting.log_line(2, 2, _TASKS, report, 1, None)
+    self.assertIn("loss late 1.7500 delay 5.0000 kind - total 5.0000", line)
+
+
+class TablesTest(absltest.TestCase):
+
+  def test_ownership(self):
+    table = reporting.ownership_table(graphs.build(_EXPERIMENT))
+    rows = {line.split()[0]: line.split()[1:] for line in table.split("\n")}
+    self.assertEqual(rows["variable"], ["shape", "parameters", "group"])
+    self.assertEqual(rows["trunk/dense/kernel"], ["6x3", "18", "all"])
+    self.assertEqual(rows["log_variance/late"], ["scalar", "1", "all"])
+    self.assertEqual(rows["embedding/c/embeddings"],
+                     ["5x2", "10", "still", "(frozen)"])
+    parameters = 6 * 3 + 3 + 2 * (3 + 1) + 9 + 3 + 3 + 10 + 16
+    self.assertEqual(table.split("\n")[-1].split(),
+                     ["13", "variables", str(parameters), "2", "groups"])
+
+  def test_convergence(self):
+    table = reporting.convergence_table({
+        "late": run_state.Course(2, 10, 1, 30, 1, 30),
+        "delay": run_state.Course(2, 10, 1, 20, 9, 30)})
+    self.assertEqual([line.split() for line in table.split("\n")[1:]], [
+        ["late", "2.0000", "1.0000", "30", "1.0000", "30", "still", "learning"],
+        ["delay", "2.0000", "1.0000", "20", "9.0000", "30", "over-fits"]])
+
+  def test_uncertainty_is_in_the_labels_own_units(self):
+    table = reporting.uncertainty_table(
+        _TASKS, {"late": 0.5, "delay": np.log(4), "kind": -1})
+    self.assertEqual([line.split() for line in table.split("\n")], [
+        ["task", "log", "variance", "sigma"], ["late", "0.5000", "-"],
+        ["delay", "1.3863", "4.0000"], ["kind", "-1.0000", "-"]])
+
+  def test_warnings(self):
+    ids = np.array([[0, 7], [4, 1], [3, 7]])
+    self.assertEqual(reporting.warnings(_EXPERIMENT, ids), [
+        "warning: feature 'b' reads column 'b', the label of task 'delay'",
+        "warning: feature 'c': 1 of 3 training rows are missing or not known",
+        "warning: feature 'd': 2 of 3 training rows are missing or not known"])
+
+
+class _Terminal(io.StringIO):
+
+  def isatty(self):
+    return True
+
+
+class ProgressBarTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self._now = 100.0
+    self.enter_context(mock.patch.object(
+        reporting.time, "monotonic", side_effect=lambda: self._now))
+
+  def test_draws_over_itself_and_clears(self):
+    stream = _Terminal()
+    bar = reporting.ProgressBar(200, stream)
+    bar.draw(0)
+    self.assertEqual(stream.getvalue(), "\r[" + " " * 30 + "] 0/200")
+    self._now += 1
+    bar.draw(100)
+    self.assertEndsWith(stream.getvalue(),
+                        "\r[" + "=" * 15 + " " * 15 + "] 100/200")
+    self._now += 1
+    bar.draw(200)
+    self.assertEndsWith(stream.getvalue(), "\r[" + "=" * 30 + "] 200/200")
+    bar.clear()
+    self.assertEndsWith(stream.getvalue(), "\r" + " " * 60 + "\r")
+    # What is wiped is as wide as what is drawn, and nothing starts a line.
+    self.assertNotIn("\n", stream.getvalue())
+
+  def test_draws_at_most_ten_times_a_second(self):
+    stream = _Terminal()
+    bar = reporting.ProgressBar(1000, stream)
+    for step in range(1000):
+      self._now = 100 + step / 1000
+      bar.draw(step)
+    self.assertBetween(stream.getvalue().count("\r"), 9, 11)
+
+  def test_clears_only_what_is_drawn(self):
+    stream = _Terminal()
+    bar = reporting.ProgressBar(10, stream)
+    bar.clear()
+    self.assertEqual(stream.getvalue(), "")
+    bar.draw(1)
+    bar.clear()
+    drawn = stream.getvalue()
+    bar.clear()
+    self.assertEqual(stream.getvalue(), drawn)
+
+  def test_draws_nothing_but_on_a_terminal(self):
+    stream = io.StringIO()
+    bar = reporting.ProgressBar(10, stream)
+    bar.draw(5)
+    bar.clear()
+    self.assertEqual(stream.getvalue(), "")
+
+  def test_a_long_run_is_still_wiped_whole(self):
+    stream = _Terminal()
+    bar = reporting.ProgressBar(10 ** 10, stream)
+    bar.draw(10 ** 10)
+    width = len(stream.getvalue()) - 1
+    bar.clear()
+    self.assertLessEqual(width, stream.getvalue().count(" "))
+
+
+if __name__ == "__main__":
+  absltest.main()
