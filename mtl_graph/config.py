@@ -126,7 +126,7 @@ def parse(text: str, source: str = "experiment"
       line, column = error.GetLine() or 1, error.GetColumn() or 1
       errors.append(ConfigError(f"{source}:{line}:{column}",
                                 _explain(str(error))))
-      shorter = _without_field(text, line, column, str(error))
+      shorter = _without_mistake(text, line, column, str(error))
       if shorter is not None and len(errors) < 100:
         text = shorter
         continue
@@ -207,7 +207,8 @@ def _set_element(message, field, selector, value, path):
     _select(elements, field, selector, path).CopyFrom(parsed[0])
   elif not _is_index(selector) or int(selector) >= len(elements):
     raise ConfigError(f"--set {path}", f"found [{selector}]; "
-                      f"allowed: 0 to {len(elements) - 1}")
+                      "allowed: "
+                      + _indices(elements))
   else:
     elements[int(selector)] = parsed[0]
 
@@ -246,8 +247,7 @@ def _select(elements, field, selector, path):
     if int(selector) < len(elements):
       return elements[int(selector)]
     raise ConfigError(f"--set {path}", f"found [{selector}]; allowed: "
-                      + (f"0 to {len(elements) - 1}" if len(elements) else
-                         "none, it has no elements"))
+                      + _indices(elements))
   key, equals, wanted = selector.partition("=")
   names = list(field.message_type.fields_by_name)
   if not equals or key not in names:
@@ -264,6 +264,11 @@ def _select(elements, field, selector, path):
 
 def _is_index(selector: str) -> bool:
   return re.fullmatch("[0-9]{1,9}", selector) is not None
+
+
+def _indices(elements) -> str:
+  return (f"0 to {len(elements) - 1}" if len(elements)
+          else "none, it has no elements")
 
 
 def _parse_value(message, field, value, path):
@@ -317,31 +322,49 @@ def _enum_descriptor(full_name):
   return experiment_pb2.DESCRIPTOR.pool.FindEnumTypeByName(full_name)
 
 
-def _without_field(text, line, column, error):
-  """Blanks out an unknown field, so that parsing can go on behind it.
+def _without_mistake(text, line, column, error):
+  """Takes out an unknown field or value, so that parsing can go on behind it.
 
-  Returns None where the error is of another kind: then parsing ends there.
+  Everything else stays where it is, so that positions still hold. Returns None
+  where the error is of another kind: then parsing ends there.
   """
-  unknown = re.search(r'has no field named "([^"]+)"', error)
+  unknown = re.search(r'has no (field|value) named "?([^".]+)', error)
   if not unknown:
     return None
+  kind, name = unknown.groups()
   lines = text.split("\n")
-  at = lines[line - 1].find(unknown.group(1), max(column - 1, 0))
+  at = lines[line - 1].find(name, max(column - 1, 0))
   if at < 0:
     return None
   start = sum(len(l) + 1 for l in lines[:line - 1]) + at
-  depth = 0
+  end = start + len(name)
+  if kind == "value":
+    # Any enum takes its first value by number.
+    return text[:start] + "0".ljust(len(name)) + text[end:]
+  end = _end_of_value(text, end)
+  if end is None:
+    return None
+  return text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
+
+
+def _end_of_value(text, start):
+  """Returns where the value of a field ends, given where its name does."""
   tokens = re.compile(r"#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'"
-                      r"|[{}\[\]<>:]|[^\s{}\[\]<>:#\"']+")
-  for token in tokens.finditer(text, start + len(unknown.group(1))):
+                      r"|[{}\[\]<>:,;]|[^\s{}\[\]<>:,;#\"']+")
+  depth, end = 0, None
+  for token in tokens.finditer(text, start):
     word = token.group()
-    if word[0] == "#" or word == ":":
+    if word[0] == "#" or (word == ":" and end is None):
       continue
+    if end is not None:
+      # Strings side by side are one value; a separator belongs to it.
+      if word in ",;":
+        return token.end()
+      if not (word[0] in "\"'" and text[end - 1] in "\"'"):
+        return end
     depth += (word in "{[<") - (word in "}]>")
     if depth < 0:
       return None
     if depth == 0:
-      # Every character but line ends becomes a space: positions still hold.
-      blank = re.sub(r"[^\n]", " ", text[start:token.end()])
-      return text[:start] + blank + text[token.end():]
-  return None
+      end = token.end()
+  return end

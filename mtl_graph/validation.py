@@ -360,7 +360,9 @@ def _check_groups(training, variables: Sequence[str], report) -> None:
     elif not group.frozen and not training.HasField("default_optimizer"):
       report(f"{path}.optimizer", "found nothing; required, as there is no "
              "training.default_optimizer")
-    if group.HasField("clipping"):
+    if group.frozen and group.HasField("clipping"):
+      report(f"{path}.clipping", "found one on a frozen group; allowed: none")
+    elif group.HasField("clipping"):
       kind = _kind(group.clipping, "kind", f"{path}.clipping", report)
       if kind is not None:
         _above_zero(group.clipping, kind, f"{path}.clipping", report)

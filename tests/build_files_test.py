@@ -2,7 +2,9 @@
 
 import ast
 import os
+import pathlib
 import re
+import tempfile
 from typing import Dict, List, Optional, Set
 
 from absl.testing import absltest
@@ -331,12 +333,16 @@ class SmallTreeTest(parameterized.TestCase):
       else:
         self.assertIn(old, files[path])
         files[path] = files[path].replace(old, new)
-    root = self.create_tempdir()
+    # Not absl's create_tempdir: it wants flags parsed, which pytest does not.
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    root = pathlib.Path(folder.name)
     for path, text in files.items():
       if path.endswith("BUILD"):  # Here indented, as a piece of this file.
         text = re.sub(r"^ {8}", "", text, flags=re.MULTILINE)
-      root.create_file(path, content=text)
-    tree = Tree(root.full_path)
+      (root / path).parent.mkdir(parents=True, exist_ok=True)
+      (root / path).write_text(text, encoding="utf-8")
+    tree = Tree(str(root))
     return (source_problems(tree) + target_problems(tree) + proto_problems(tree)
             + root_problems(tree))
 

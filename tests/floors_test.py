@@ -2,7 +2,9 @@
 
 import ast
 import os
+import pathlib
 import re
+import tempfile
 from typing import Dict, List, Optional, Set
 
 from absl.testing import absltest
@@ -264,12 +266,16 @@ class SessionsTest(parameterized.TestCase):
 class SourcesTest(absltest.TestCase):
 
   def test_reads_all_but_tests_and_generated_files(self):
-    root = self.create_tempdir()
+    # Not absl's create_tempdir: it wants flags parsed, which pytest does not.
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    root = pathlib.Path(folder.name)
     for path in ("mtl_graph/__init__.py", "mtl_graph/data/a.py", "tools/b.py",
                  "mtl_graph/protos/data_pb2.py", "tests/c.py", "setup.py",
                  "mtl_graph/data/d.txt"):
-      root.create_file(path, content=f"# {path}")
-    self.assertEqual(sources(root.full_path), {
+      (root / path).parent.mkdir(parents=True, exist_ok=True)
+      (root / path).write_text(f"# {path}", encoding="utf-8")
+    self.assertEqual(sources(str(root)), {
         "mtl_graph": "# mtl_graph/__init__.py",
         "mtl_graph.data.a": "# mtl_graph/data/a.py",
         "tools.b": "# tools/b.py",

@@ -7,6 +7,8 @@ from typing import Callable, Dict, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.ops import random_bits
+
 # One or more rows, ready for the model.
 #   numbers: normalized numbers, float32 [B, F].
 #   ids: category ids, int32 [B, C].
@@ -70,13 +72,15 @@ def rows_of_step(
   with tf.name_scope(name):
     position = step * batch_size + tf.range(batch_size, dtype=tf.int64)
     epoch = position // num_rows
-    # The op is fed three words of key per index; the seed takes one, the epoch
-    # two, so that no run can wrap around.
-    key = tf.stack([tf.fill([batch_size], tf.constant(seed, tf.int64)),
-                    epoch % 2 ** 31, epoch // 2 ** 31], 1)
+    # The op looks at few bits of each word of its key: hashed, they differ from
+    # epoch to epoch and from seed to seed. With fewer rounds its order is biased
+    # towards the order of the file.
+    key = tf.stack([
+        random_bits.hash_counter(epoch, random_bits.key_of(seed, f"rows/{i}"))
+        for i in range(3)], 1)
     return tf.raw_ops.RandomIndexShuffle(
-        index=position % num_rows, seed=tf.cast(key, tf.uint32),
-        max_index=tf.constant(num_rows - 1, tf.int64), rounds=4)
+        index=position % num_rows, seed=key,
+        max_index=tf.constant(num_rows - 1, tf.int64), rounds=8)
 
 
 def gather(variables: Batch, rows: tf.Tensor) -> Batch:

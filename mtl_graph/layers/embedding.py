@@ -13,9 +13,8 @@ def embedding(
     name: str = "embedding") -> tf.Tensor:
   """Looks up one vector per id.
 
-  Makes (or reuses) the variable `<scope>/embeddings`, uniform within
-  `1 / sqrt(dimension)` of zero, so that a vector's length is about 0.58
-  whatever its dimension.
+  Makes (or reuses) the variable `<scope>/embeddings`, which starts uniform
+  within 0.05 of zero: a category says little until it has been trained.
 
   Args:
     ids: Row numbers, int32, shape `[B]`, from 0 to `rows - 1`.

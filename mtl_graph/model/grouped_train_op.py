@@ -67,17 +67,27 @@ def grouped_train_op(
           gradients[group.name], gradients_lib.norm(gradients[group.name]))
   barrier = [g for some in clipped.values() for g in some if g is not None]
   with tf.control_dependencies(barrier):
-    # A second train_op in the graph keeps its state apart: optimizer/a_1/...
-    updates = [optimizers.apply(
-        group.optimizer, tf.get_default_graph().unique_name(
-            f"optimizer/{group.name}", mark_as_used=False),
-        clipped[group.name], group.variables) for group in groups]
+    updates = [optimizers.apply(group.optimizer, _scope_of(group),
+                                clipped[group.name], group.variables)
+               for group in groups]
   return optimizers.group(updates, global_step)
+
+
+def _scope_of(group):
+  """Returns the scope of a group's optimizer state.
+
+  A second train_op of the graph keeps its state apart: `optimizer/a_1/...`.
+  """
+  with tf.name_scope(None):
+    return tf.get_default_graph().unique_name(f"optimizer/{group.name}")
 
 
 def _check_groups(loss, groups, stop_gradients):
   names, owners, seen_optimizers = set(), {}, {}
   for group in groups:
+    if group.clip_norm is not None and not group.clip_norm > 0:
+      raise ValueError(f"grouped_train_op: `clip_norm` of group '{group.name}' "
+                       f"is {group.clip_norm}; allowed: above 0, or None.")
     if group.name in names:
       raise ValueError(f"grouped_train_op: `groups` has '{group.name}' twice; "
                        "allowed: each name once.")

@@ -80,10 +80,12 @@ def apply(optimizer: tf.train.Optimizer, scope: str,
     The op that updates the group.
   """
   pairs = [(g, v) for g, v in zip(gradients, variables) if g is not None]
-  with tf.variable_scope(scope):
+  # Absolute, wherever the caller stands: names in checkpoints depend on it.
+  absolute = tf.VariableScope(reuse=False, name=scope)
+  with tf.variable_scope(absolute, auxiliary_name_scope=False), tf.name_scope(
+      scope + "/"):
     if condition is None:
-      with tf.name_scope(scope + "/"):
-        return optimizer.apply_gradients(pairs)
+      return optimizer.apply_gradients(pairs)
 
     def update():
       # Slots are lifted out of the branch, but named by its name scope.

@@ -106,9 +106,9 @@ def reached(tensor: tf.Tensor, variables: Sequence[tf.Variable],
 
 
 def _carries_gradient(dtype: tf.DType) -> bool:
-  # A resource is the handle of a variable.
-  return (dtype.base_dtype.is_floating or dtype.is_complex
-          or dtype == tf.resource)
+  # A resource is the handle of a variable, a variant may be a TensorArray.
+  return (dtype.base_dtype.is_floating or dtype.base_dtype.is_complex
+          or dtype in (tf.resource, tf.variant))
 
 
 def _source(variable: tf.Variable) -> tf.Operation:

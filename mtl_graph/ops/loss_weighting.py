@@ -37,8 +37,8 @@ def weighted_sum_loss(
   Raises:
     ValueError: If the arguments are not vectors of one length.
   """
-  shapes.check(task_losses, [None], "task_losses", name)
-  shapes.check(task_weights, task_losses.shape.as_list(), "task_weights", name)
+  num_tasks = shapes.check(task_losses, [None], "task_losses", name)
+  shapes.check(task_weights, num_tasks, "task_weights", name)
   with tf.name_scope(name):
     task_weights = tf.stop_gradient(task_weights)
     return LossOutput(tf.reduce_sum(task_weights * task_losses),
@@ -80,8 +80,7 @@ def uncertainty_weighted_loss(
   and Semantics" by Kendall, Gal and Cipolla, section 3.2
   (https://arxiv.org/abs/1705.07115). Added here: `s_t` is limited to an
   interval, as the weight of a task whose loss goes to zero would otherwise grow
-  without bound. The gradient is taken at the limit and passed on, so that `s_t`
-  can come back.
+  without bound. At a limit, the gradient that points back inside is passed on.
 
   Args:
     task_losses: Tensor of scalar task losses, shape `[T]`.
@@ -101,17 +100,28 @@ def uncertainty_weighted_loss(
   Raises:
     ValueError: If the tensors are not vectors of one length.
   """
-  shapes.check(task_losses, [None], "task_losses", name)
-  num_tasks = task_losses.shape.as_list()
+  num_tasks = shapes.check(task_losses, [None], "task_losses", name)
   shapes.check(log_variances, num_tasks, "log_variances", name)
   shapes.check(likelihood_scales, num_tasks, "likelihood_scales", name)
   shapes.check(likelihood_exponents, num_tasks, "likelihood_exponents", name)
   shapes.check(present, num_tasks, "present", name)
   with tf.name_scope(name):
-    limited = log_variances + tf.stop_gradient(
-        tf.clip_by_value(log_variances, min_log_variance, max_log_variance)
-        - log_variances)
+    limited = _limit(log_variances, min_log_variance, max_log_variance)
     task_weights = likelihood_scales * tf.exp(-likelihood_exponents * limited)
     loss = tf.reduce_sum(
         present * (task_weights * task_losses + 0.5 * limited))
     return LossOutput(loss, WeightingExtra(task_weights))
+
+
+def _limit(values, low, high):
+  """Clips values; beyond a limit only gradients that lead back inside pass."""
+  @tf.custom_gradient
+  def limit(x):
+    def gradient(upstream):
+      # Descent moves against the gradient.
+      outward = tf.logical_or(
+          tf.logical_and(x <= low, upstream > 0),
+          tf.logical_and(x >= high, upstream < 0))
+      return tf.where(outward, tf.zeros_like(upstream), upstream)
+    return tf.clip_by_value(x, low, high), gradient
+  return limit(values)

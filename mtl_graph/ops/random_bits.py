@@ -23,6 +23,28 @@ def _mix(bits: tf.Tensor) -> tf.Tensor:
   return fold(bits, 16)
 
 
+def hash_counter(counter: tf.Tensor, key: int,
+                 name: str = "hash_counter") -> tf.Tensor:
+  """Hashes 64-bit counters under a key.
+
+  ```
+    mix(mix(low 32 bits of counter + key) + high 32 bits of counter)
+  ```
+
+  Args:
+    counter: Counters of at least 0, int64, of any shape.
+    key: A number that tells this use from others, such as `key_of(...)`.
+    name: Name scope of the op.
+
+  Returns:
+    A uint32 Tensor of the shape of `counter`.
+  """
+  with tf.name_scope(name):
+    low = tf.cast(counter % 2 ** 32, tf.uint32)
+    high = tf.cast(counter // 2 ** 32, tf.uint32)
+    return _mix(_mix(low + tf.constant(key & 0xffffffff, tf.uint32)) + high)
+
+
 def random_bits(
     count: tf.Tensor,
     key: int,
@@ -91,6 +113,8 @@ def keep_mask(
     bits = random_bits((size + 1) // 2, key, step)
     # One uint32 is two uint16: half the hashing for the same mask.
     halves = tf.reshape(tf.bitcast(bits, tf.uint16), [-1])[:size]
-    keep = halves >= tf.constant(round(rate * 65536), tf.uint16)
+    # A rate next to 1 must not wrap around to 0.
+    threshold = min(round(rate * 65536), 65535)
+    keep = halves >= tf.constant(threshold, tf.uint16)
     return tf.reshape(tf.cast(keep, like.dtype), tf.shape(like)
                       if like.shape.num_elements() is None else like.shape)

@@ -131,8 +131,8 @@ def softmax_cross_entropy(labels: tf.Tensor, logits: tf.Tensor,
     ValueError: If `labels` is not a vector, or `logits` not a matrix of as
       many rows.
   """
-  shapes.check(labels, [None], "labels", name)
-  shapes.check(logits, [labels.shape.as_list()[0], None], "logits", name)
+  rows = shapes.check(labels, [None], "labels", name)
+  shapes.check(logits, rows + [None], "logits", name)
   with tf.name_scope(name):
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels,
                                                           logits=logits)
@@ -160,8 +160,8 @@ def reduce(losses: tf.Tensor, weights: tf.Tensor,
   Raises:
     ValueError: If the arguments are not vectors of one length.
   """
-  shapes.check(losses, [None], "losses", name)
-  shapes.check(weights, losses.shape.as_list(), "weights", name)
+  shapes.check(weights, shapes.check(losses, [None], "losses", name), "weights",
+               name)
   with tf.name_scope(name):
     return TaskLoss(tf.reduce_sum(weights * losses), tf.reduce_sum(weights))
 
@@ -181,5 +181,5 @@ def mean(task_loss: TaskLoss, name: str = "mean_task_loss") -> tf.Tensor:
 
 
 def _check_pair(labels, estimates, argument, op):
-  shapes.check(labels, [None], "labels", op)
-  shapes.check(estimates, labels.shape.as_list(), argument, op)
+  shapes.check(estimates, shapes.check(labels, [None], "labels", op), argument,
+               op)

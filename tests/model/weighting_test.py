@@ -151,9 +151,12 @@ class UncertaintyTest(parameterized.TestCase, tf.test.TestCase):
           combined.task_weights,
           tf.gradients(combined.loss, tf.trainable_variables())])
     s = np.clip(_S, -0.2, 0.3)
-    self.assertAllClose(weights, np.array([0.5, 1, 1, 1, 1]) * np.exp(
-        -s * [1, 0.5, 1, 1, 1]))
-    self.assertAllGreater(np.abs(gradients), 0)
+    exponents = np.array([1, 0.5, 1, 1, 1])
+    expected = np.array([0.5, 1, 1, 1, 1]) * np.exp(-s * exponents)
+    self.assertAllClose(weights, expected)
+    raw = 0.5 - expected * exponents * _SUMS / _WEIGHTS
+    outward = np.where(_S < -0.2, raw > 0, (_S > 0.3) & (raw < 0))
+    self.assertAllClose(gradients, np.where(outward, 0, raw))
 
 
 if __name__ == "__main__":
