@@ -164,7 +164,8 @@ def override(experiment: experiment_pb2.Experiment, assignment: str) -> None:
   """
   match = re.match(r"((?:[^=\[\]]|\[[^\]]*\])+)=(.*)", assignment, re.DOTALL)
   if not match:
-    raise ConfigError("--set", f"found '{assignment}'; allowed: field.path=value")
+    raise ConfigError("--set", f"found '{assignment}'; "
+                      "allowed: field.path=value")
   path, value = match.group(1).strip(), match.group(2).strip()
   steps = _split_path(path)
   message, walked = experiment, ""
@@ -181,8 +182,8 @@ def override(experiment: experiment_pb2.Experiment, assignment: str) -> None:
       message = getattr(message, name)
       message.SetInParent()
     else:
-      raise ConfigError(f"--set {walked}", f"found [{selector}]; it is a single "
-                        "message, which takes no selector")
+      raise ConfigError(f"--set {walked}", f"found [{selector}]; it is a "
+                        "single message, which takes no selector")
   name, selector = steps[-1]
   field = _field(message, name, walked)
   path = f"{walked}.{name}" if walked else name
@@ -289,8 +290,8 @@ def _parse_value(message, field, value, path):
     raise ConfigError(f"--set {path}",
                       f"found '{value}'; {_explain(str(error))}") from error
   if any(other.name != field.name for other, _ in parsed.ListFields()):
-    raise ConfigError(f"--set {path}", f"found '{value}'; allowed: the value of "
-                      "one field")
+    raise ConfigError(f"--set {path}", f"found '{value}'; allowed: the value "
+                      "of one field")
   return parsed
 
 

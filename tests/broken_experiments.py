@@ -104,14 +104,14 @@ RANGES = (
          r"^data.feature\[2\].categorical.embedding_dimension: found -2; "
          "allowed: at least 1"),
     _set("missing_value_infinite", "data.feature[1].numeric.missing_value=inf",
-         r"^data.feature\[1\].numeric.missing_value: found inf; allowed: a fin"),
+         r"^data.feature\[1\].numeric.missing_value: found inf; allowed: a fi"),
     _set("missing_value_too_large",
          "data.feature[1].numeric.missing_value=1e300",
          r"^data.feature\[1\].numeric.missing_value: found 1e\+300; allowed: "),
     _set("units_negative", "model.task[0].tower.layer[0].dense.units=-3",
          r"^model.task\[0\].tower.layer\[0\].dense.units: found -3; allowed: "),
     _set("dropout_1", "model.task[2].tower.layer[0].dropout.rate=1",
-         r"tower.layer\[0\].dropout.rate: found 1.0; allowed: at least 0 and b"),
+         r"tower.layer\[0\].dropout.rate: found 1.0; allowed: at least 0 and"),
     _set("dropout_nan", "model.task[2].tower.layer[0].dropout.rate=nan",
          r"tower.layer\[0\].dropout.rate: found nan; allowed: "),
     _set("one_class", "model.task[2].multiclass={num_classes: 1}",
@@ -124,8 +124,9 @@ RANGES = (
          "0"),
     _set("greater_than_nan", "model.task[0].label.greater_than=nan",
          r"^model.task\[0\].label.greater_than: found nan; allowed: a finite "),
-    _flags("weight_negative", ["--set=training.joint.loss={weighted_sum {}}",
-                               "--set=model.task[1].weight=-1"],
+    _flags("task_weight_negative", [
+        "--set=training.joint.loss={weighted_sum {}}",
+        "--set=model.task[1].weight=-1"],
            r"^model.task\[1\].weight: found -1.0; allowed: at least 0"),
     _set("learning_rate_negative", f"{_RATE}.constant=-0.1",
          f"^{_RATE}.constant: found -0.1; allowed: at least 0"),
@@ -188,9 +189,9 @@ NAMES = (
     _set("feature_with_digit_first", "data.feature[0].name=1st",
          r"^data.feature\[0\].name: found '1st'; allowed: a lower-case letter"),
     _set("feature_reserved", "data.feature[0].name=serving_default",
-         r"^data.feature\[0\].name: found 'serving_default', which is reserved"),
+         r"^data.feature\[0\].name: found 'serving_default', which is reserve"),
     _set("feature_twice", "data.feature[1].name=age",
-         r"^data.feature\[1\].name: found 'age' a second time; allowed: each n"),
+         r"^data.feature\[1\].name: found 'age' a second time; allowed: each"),
     _set("group_twice", "training.group[2].name=shared",
          r"^training.group\[2\].name: found 'shared' a second time; allowed: "),
     _set("group_with_space", "training.group[2].name=the rest",
@@ -208,11 +209,11 @@ MODEL = (
          "^model.task.estimate: found the cycle spent <- spent; allowed: "),
     _set("estimates_in_a_circle_of_2",
          "model.task[0].estimate=[{task: 'spent' form: VALUE}]",
-         "^model.task.estimate: found the cycle click <- spent <- click; allow"),
+         "^model.task.estimate: found the cycle click <- spent <- click; allo"),
     _flags("estimates_in_a_circle_of_3",
            ["--set=model.task[0].estimate=[{task: 'tier' form: LOGIT}]",
             "--set=model.task[2].estimate=[{task: 'spent' form: VALUE}]"],
-           "^model.task.estimate: found the cycle click <- tier <- spent <- cl"),
+           "^model.task.estimate: found the cycle click <- tier <- spent <- c"),
     _set("probability_of_regression",
          "model.task[2].estimate=[{task: 'spent' form: PROBABILITY}]",
          r"^model.task\[2\].estimate\[0\].form: found PROBABILITY of a "
@@ -221,14 +222,14 @@ MODEL = (
          r"^model.task\[1\].estimate\[0\].form: found VALUE of a binary task; "
          "allowed: PROBABILITY, LOGIT"),
     _text("estimate_twice", _ESTIMATE, f"{_ESTIMATE} {_ESTIMATE}",
-          r"^model.task\[1\].estimate\[1\]: found the estimate of 'click' a se"),
+          r"^model.task\[1\].estimate\[1\]: found the estimate of 'click' a s"),
     _set("stop_gradient_unknown", "model.stop_gradient=['trunk/dens']",
          r"^model.stop_gradient\[0\]: no tensor 'trunk/dens'; allowed: .*; "
          "nearest: 'trunk/dense'"),
     _set("weight_under_uncertainty", "model.task[0].weight=2",
          r"^model.task\[0\].weight: found 2; allowed: only under training.joi"),
     _set("huber_delta_without_huber", "model.task[1].regression.loss=SQUARED",
-         r"^model.task\[1\].regression.huber_delta: found it without loss: HUB"),
+         r"^model.task\[1\].regression.huber_delta: found it without loss: HU"),
     _set("greater_than_on_regression", "model.task[1].label.greater_than=3",
          r"^model.task\[1\].label.greater_than: found it on a regression task; "
          "allowed: on binary tasks only"),
@@ -248,7 +249,7 @@ MODEL = (
          r"^data.feature\[2\].categorical: found hash_buckets and vocabulary "
          "of .*; allowed: exactly one"),
     _text("vocabulary_repeats", '"oslo", "rome"', '"oslo", "bern"',
-          r"^data.feature\[2\].categorical.vocabulary: found 'bern' more than "),
+          r"^data.feature\[2\].categorical.vocabulary: found 'bern' more than"),
     _text("classes_repeat", '"bronze", "silver"', '"silver", "silver"',
           r"^model.task\[2\].multiclass.vocabulary: found 'silver' more than"),
     _text("class_without_name", '"bronze", "silver"', '"", "silver"',
@@ -289,7 +290,7 @@ TRAINING = (
          "^data.train.csv.header_file: no file 'header.csv'; allowed: an exis"),
     _text("orphans", _OTHERS, "",
           "^training.group: no group claims head/spent/kernel, head/spent/bias,"
-          " head/tier/kernel, .*; allowed: every trainable variable in exactly"),
+          " head/tier/kernel, .*; allowed: every trainable variable in exactl"),
     _set("claimed_twice", "training.group[2].scope=['head']",
          r"^training.group\[2\].scope\[0\]: variable 'head/click/kernel' alrea"
          "dy belongs to group 'click'; allowed: one group per variable",
@@ -323,7 +324,7 @@ TRAINING = (
            r"^training.group\[0\]: no task's loss reaches group 'shared'; "
            "allowed: groups that get a gradient, or frozen: true"),
     _set("num_rounds_in_joint_training", "training.num_rounds=3",
-         "^training.num_rounds: found 3; allowed: in independent training only"),
+         "^training.num_rounds: found 3; allowed: in independent training onl"),
     _set("independent", "training.independent={}",
          "^training.independent: parses, but this version does not build it; "
          "allowed: joint"),
@@ -348,10 +349,10 @@ TRAINING = (
          "^evaluation.best: found it with evaluation.every_steps: 0; allowed: ",
          "^evaluation.early_stopping: found it with evaluation.every_steps: 0"),
     _flags("six_problems_at_once", [
-        "--set=seed=-1", "--set=data.batch_size=0", "--set=model.task[0].name=",
+        "--set=seed=-1", "--set=data.batch_size=0", "--set=data.feature[0].nam",
         "--set=training.num_steps=0", "--set=evaluation.best.goal=0",
         "--set=model.task[2].weight=1"],
-           "^seed: ", "^data.batch_size: ", r"^model.task\[0\].name: ",
+           "^seed: ", "^data.batch_size: ", r"^data.feature\[0\].name: ",
            "^training.num_steps: ", "^evaluation.best.goal: ",
            r"^model.task\[2\].weight: "),
 )

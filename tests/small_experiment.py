@@ -23,7 +23,7 @@ data {
   feature {
     name: "device" categorical { hash_buckets: 8 embedding_dimension: 2 }
   }
-  feature { name: "hour" categorical { num_buckets: 24 embedding_dimension: 2 } }
+  feature { name: "hour" categorical { num_buckets: 24 embedding_dimension: 2 }}
 }
 model {
   hard_sharing { trunk { layer { dense { units: 4 activation: RELU } } } }
@@ -32,7 +32,7 @@ model {
     tower { layer { dense { units: 3 activation: TANH } } }
   }
   task {
-    name: "spent" label { log1p: true } regression { loss: HUBER huber_delta: 2 }
+    name: "spent" label { log1p: true } regression { loss: HUBER huber_delta: 2}
     estimate { task: "click" form: PROBABILITY }
   }
   task {

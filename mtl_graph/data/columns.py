@@ -31,8 +31,8 @@ def numbers(table: sources.Table, column: str) -> np.ndarray:
     except ValueError as error:
       for row, value in enumerate(_texts(values)):
         if not _is_number(value):
-          raise bad_value(table, row, column, value, "a number, or nothing where"
-                          " it is missing") from error
+          raise bad_value(table, row, column, value, "a number, or nothing "
+                          "where it is missing") from error
       raise
   infinite = np.isinf(result).reshape(len(result), -1).any(axis=1)
   if infinite.any():
@@ -115,7 +115,7 @@ def _texts(values):
   for value in values:
     if isinstance(value, bytes):
       yield value.decode("utf-8", errors="replace")
-    elif value is None:
+    elif value is None or (isinstance(value, float) and math.isnan(value)):
       yield ""
     else:
       yield str(value)

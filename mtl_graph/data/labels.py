@@ -57,8 +57,8 @@ def read(tasks: Sequence[model_pb2.Task], table: sources.Table,
     weights[:, t] = np.where(labelled, sample_weights, 0)
     if not weights[:, t].any():
       raise sources.DataError(
-          f"{', '.join(path for path, _ in table.files)}: no row has a label of "
-          f"a weight above 0 for task '{task.name}' in column "
+          f"{', '.join(path for path, _ in table.files)}: no row has a label "
+          f"of a weight above 0 for task '{task.name}' in column "
           f"'{column_of(task)}'; allowed: at least one")
   return Labels(values, weights)
 
@@ -88,8 +88,8 @@ def _read_task(task: model_pb2.Task, table: sources.Table) -> np.ndarray:
     if label.HasField("greater_than"):
       return np.where(np.isnan(values), np.nan, values > label.greater_than)
     _check_each(table, column, values, ~np.isin(values, (0, 1)),
-                "0 or 1, or nothing where there is no label; other columns take "
-                "label.greater_than or label.positive_value")
+                "0 or 1, or nothing where there is no label; other columns "
+                "take label.greater_than or label.positive_value")
   if label.log1p:
     _check_each(table, column, values, values < 0, "a number of at least 0, as "
                 "label.log1p is set")

@@ -85,12 +85,20 @@ def from_arrays(arrays: Mapping[str, np.ndarray], columns: Collection[str],
     DataError: If a column is missing, or the lengths differ; if there are no
       rows.
   """
-  table = _select({key: np.asarray(value) for key, value in arrays.items()},
-                  columns, name, "arrays")
+  table = _select({key: _as_array(value, key, name) if key in columns else None
+                   for key, value in arrays.items()}, columns, name, "arrays")
   rows = len(next(iter(table.values())))
   if not rows:
     raise DataError(f"{name}: found no rows; allowed: at least one")
   return Table(table, [(name, rows)])
+
+
+def _as_array(values, column: str, name: str) -> np.ndarray:
+  try:
+    return np.asarray(values)
+  except ValueError as error:
+    raise DataError(f"{name}: column '{column}' has rows of several lengths; "
+                    "allowed: one length") from error
 
 
 def locate(table: Table, row: int) -> str:
@@ -121,7 +129,8 @@ def _read_header(path: str) -> List[str]:
     with _open_text(path) as file:
       return [name.strip() for row in csv.reader(file) for name in row
               if name.strip()]
-  except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
+  except (OSError, EOFError, UnicodeDecodeError, zlib.error,
+          csv.Error) as error:
     raise _unreadable(path, error, "column names") from error
 
 
@@ -133,8 +142,10 @@ def _read_csv(path: str, columns: Collection[str],
   rows, line = [], 1
   try:
     with _open_text(path) as file:
-      # Strict, else a quote left open would swallow the rest of the file.
-      reader = csv.reader(file, skipinitialspace=strip_spaces, strict=True)
+      # Strict, else a quote left open would swallow the rest of the file; but
+      # strict about spaces behind a quote, too.
+      reader = csv.reader(file, skipinitialspace=strip_spaces,
+                          strict=not strip_spaces)
       for row in reader:
         if row:
           rows.append(row)
@@ -157,13 +168,13 @@ def _read_csv(path: str, columns: Collection[str],
     if len(row) != len(names):
       raise DataError(f"{path}, row {i + 1}: found {len(row)} fields; allowed: "
                       f"{len(names)}, one per column")
-  by_column = dict(zip(names, zip(*rows))) if rows else {n: () for n in names}
   arrays = {}
-  for name, values in _select(by_column, columns, path, field_path).items():
+  for name, values in zip(names, zip(*rows) if rows else [()] * len(names)):
     if strip_spaces:
       values = [value.strip() for value in values]
-    arrays[name] = np.array(values, dtype=object)
-  return arrays
+    # Objects: an array of strings would make all as wide as the widest.
+    arrays[name] = np.array(values, object) if name in columns else None
+  return _select(arrays, columns, path, field_path)
 
 
 def _read_npz(path: str, columns: Collection[str],

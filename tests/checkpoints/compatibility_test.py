@@ -47,8 +47,8 @@ class DifferencesTest(parameterized.TestCase):
       ("scalar", "seed=3", ["seed: 0 -> 3"]),
       ("nested", "training.default_optimizer.adam.learning_rate.constant=0.1",
        ["training.default_optimizer.adam.learning_rate.constant: 0.01 -> 0.1"]),
-      ("element", "model.task[name=b].weight=2", ["model.task[1].weight: 1.0 -> "
-                                                  "2.0"]),
+      ("element", "model.task[name=b].weight=2",
+       ["model.task[1].weight: 1.0 -> 2.0"]),
       ("repeated_scalar", 'data.train.csv.path=["a", "b"]',
        ["data.train.csv.path: 1 -> 2 elements",
         "data.train.csv.path[0]: train.csv -> a"]),
@@ -65,8 +65,8 @@ class DifferencesTest(parameterized.TestCase):
   def test_a_default_that_is_spelt_out_is_no_change(self):
     self.assertEmpty(_changes(
         "seed=0", "data.batch_size=128", "training.log_every_steps=100",
-        "training.default_optimizer.adam.beta1=0.9", "evaluation.batch_size=4096",
-        "model.task[name=a].weight=1"))
+        "training.default_optimizer.adam.beta1=0.9",
+        "evaluation.batch_size=4096", "model.task[name=a].weight=1"))
 
   @parameterized.parameters("sum", "weighted_sum")
   def test_another_choice_of_a_oneof_is_a_change(self, choice):
@@ -102,11 +102,13 @@ class RefusedTest(parameterized.TestCase):
 
   @parameterized.parameters(
       "name=other", "training.num_steps=200", "training.checkpoint.keep=9",
-      "training.checkpoint={ every_steps: 3 }", "training.execution.mode=SESSION",
-      "training.log_every_steps=7", "training.summaries.enabled=false",
+      "training.checkpoint={ every_steps: 3 }",
+      "training.execution.mode=SESSION", "training.log_every_steps=7",
+      "training.summaries.enabled=false",
       "evaluation.every_steps=20", "serving.warmup_requests=4",
       "evaluation.best={ metric: 'a/auc' goal: MAXIMIZE }",
-      "data.validation={ csv { path: 'v' } }", "data.test={ npz { path: 't' } }")
+      "data.validation={ csv { path: 'v' } }",
+      "data.test={ npz { path: 't' } }")
   def test_free(self, assignment):
     changes = _changes(assignment)
     self.assertNotEmpty(changes)
@@ -114,8 +116,9 @@ class RefusedTest(parameterized.TestCase):
 
   @parameterized.parameters(
       "seed=1", "data.batch_size=1", "data.train.weight_column=w",
-      "data.feature[0].numeric.missing_value=9", "model.stop_gradient=trunk/dense",
-      "model.task[name=a].label.greater_than=1", "model.task[0].name=z",
+      "data.feature[0].numeric.missing_value=9",
+      "model.stop_gradient=trunk/dense", "model.task[0].name=z",
+      "model.task[name=a].label.greater_than=1",
       "model.hard_sharing.trunk.layer[0].dense.units=5",
       "training.joint.loss={ sum {} }",
       "training.default_optimizer.adam.beta2=0.9",

@@ -16,12 +16,15 @@ from mtl_graph.protos import data_pb2
 _NAN = float("nan")
 _KINDS = """
   feature { name: "plain" numeric {} }
-  feature { name: "scaled" numeric { normalization: Z_SCORE missing_value: -1 } }
+  feature { name: "scaled"
+            numeric { normalization: Z_SCORE missing_value: -1 } }
   feature { name: "pair" numeric { size: 2 normalization: Z_SCORE } }
   feature { name: "flat" numeric { normalization: Z_SCORE } }
   feature { name: "amount" numeric { normalization: LOG1P missing_value: 3 } }
-  feature { name: "hour" categorical { num_buckets: 24 embedding_dimension: 2 } }
-  feature { name: "dest" categorical { hash_buckets: 16 embedding_dimension: 3 } }
+  feature { name: "hour"
+            categorical { num_buckets: 24 embedding_dimension: 2 } }
+  feature { name: "dest"
+            categorical { hash_buckets: 16 embedding_dimension: 3 } }
   feature { name: "city"
             categorical { vocabulary: ["oslo", "bern"]
                           embedding_dimension: 2 } }
@@ -39,7 +42,8 @@ _RAW = {
     "flat": np.full(_ROWS, 0.1, np.float32),
     "amount": np.array([0, _NAN, -2] + [1e6] * (_ROWS - 3), np.float32),
     "hour": np.array([0, 23, 24, -1, 10 ** 12] + [5] * (_ROWS - 5)),
-    "dest": np.array(["JFK", "LGA", "", "Zürich"] + ["x"] * (_ROWS - 4), object),
+    "dest": np.array(["JFK", "LGA", "", "Zürich"] + ["x"] * (_ROWS - 4),
+                     object),
     "city": np.array(["bern", "oslo", "rome", "Bern"] + ["oslo"] * (_ROWS - 4),
                      object),
     "code": np.array(["b", "a", "", "ü"] + ["d"] * (_ROWS - 4), object),
@@ -180,7 +184,8 @@ class OneKindTest(parameterized.TestCase, tf.test.TestCase):
                      (np.float32, np.int32))
 
   def test_without_statistics_the_variables_await_a_checkpoint(self):
-    listed = _features('feature { name: "x" numeric { normalization: Z_SCORE } }')
+    listed = _features(
+        'feature { name: "x" numeric { normalization: Z_SCORE } }')
     with tf.Graph().as_default(), tf.Session() as session:
       inputs = features.placeholders(listed)
       transformed = features.transform(listed, inputs)
@@ -202,7 +207,8 @@ class MeasureTest(parameterized.TestCase):
       ("large_offset", [1e6, 1e6 + 1], 1e6 + 0.5, 0.5),
   )
   def test_equals_numpy(self, values, mean, stddev):
-    listed = _features('feature { name: "x" numeric { normalization: Z_SCORE } }')
+    listed = _features(
+        'feature { name: "x" numeric { normalization: Z_SCORE } }')
     found = features.measure(listed, {"x": np.array(values, np.float32)})["x"]
     np.testing.assert_allclose(found.mean, [mean], rtol=1e-12)
     np.testing.assert_allclose(found.stddev, [stddev], rtol=1e-12)

@@ -51,9 +51,6 @@ class LabelsTest(parameterized.TestCase):
        ["yes", "no", "", "Yes"], [1, 0, _NAN, 0]),
       ("positive_value_nan", 'label { positive_value: "yes" } binary {}',
        ["yes", _NAN], [1, _NAN]),
-      ("positive_value_ignore",
-       'label { positive_value: "yes" ignore_value: -1 } binary {}',
-       ["yes", "no", "-1"], [1, 0, _NAN]),
       ("num_classes", "multiclass { num_classes: 3 }", ["2", "", "0"],
        [2, _NAN, 0]),
       ("num_classes_floats", "multiclass { num_classes: 3 }", [2.0, _NAN, 0],
@@ -98,9 +95,11 @@ class LabelsTest(parameterized.TestCase):
     self.assertEqual(result.weights[:, 0].tolist(), [2, 0, 0, 0.5])
 
   @parameterized.named_parameters(
-      ("number", "regression {}", ["1", "x"], "p, row 2, column 't': found 'x'"),
-      ("zero_or_one", "binary {}", ["0", "", "2"], "p, row 3, column 't': found "
-       "'2'; allowed: 0 or 1, or nothing.*greater_than or label.positive_value"),
+      ("number", "regression {}", ["1", "x"],
+       "p, row 2, column 't': found 'x'"),
+      ("zero_or_one", "binary {}", ["0", "", "2"],
+       "p, row 3, column 't': found '2'; allowed: 0 or 1, or nothing.*"
+       "greater_than or label.positive_value"),
       ("log1p", "label { log1p: true } regression {}", ["1", "-0.5"],
        "p, row 2, column 't': found '-0.5'; allowed: a number of at least 0"),
       ("positive_value", 'label { positive_value: "yes" } binary {}',
@@ -110,10 +109,10 @@ class LabelsTest(parameterized.TestCase):
        "p, row 2, column 't': found '3'; allowed: 0 to 2"),
       ("negative_class", "multiclass { num_classes: 3 }", ["-1"], "found '-1'"),
       ("vocabulary", 'multiclass { vocabulary: ["lo", "hi"] }', ["lo", "high"],
-       "p, row 2, column 't': found 'high'; allowed: an entry of the vocabulary"
-       "; nearest: 'hi'"),
-      ("no_label", "regression {}", ["", ""], "p: no row has a label of a weight"
-       " above 0 for task 't' in column 't'"),
+       "p, row 2, column 't': found 'high'; allowed: an entry of the "
+       "vocabulary; nearest: 'hi'"),
+      ("no_label", "regression {}", ["", ""], "p: no row has a label of a "
+       "weight above 0 for task 't' in column 't'"),
       ("vectors", "regression {}", [[1, 2], [3, 4]], "column 't' has shape "),
       ("too_large", "regression {}", [1.0, 1e300], "p, row 2, column 't': found"
        " '1e[+]300'"),

@@ -127,8 +127,8 @@ class SavedRunTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
       ("layer", "model.hard_sharing.trunk.layer[0].dense.units=5",
-       r"^model.hard_sharing.trunk.layer\[0\].dense.units: 4 -> 5 since training"
-       " in .*; allowed: the network that was trained$"),
+       r"^model.hard_sharing.trunk.layer\[0\].dense.units: 4 -> 5 since "
+       "training in .*; allowed: the network that was trained$"),
       ("feature", "data.feature[name=c].categorical.embedding_dimension=3",
        r"^data.feature\[1\].categorical.embedding_dimension: 2 -> 3"),
       ("label", "model.task[name=b].label.scale=2",
@@ -175,7 +175,8 @@ class SavedRunTest(parameterized.TestCase):
     with run.session:
       raw, expected = saved_run.sample(run, self._experiment())
       few, some = saved_run.sample(run, self._experiment(), rows=3)
-    (unused_experiment, checkpoint, trained_raw, trained_expected), = self._calls
+    (unused_experiment, checkpoint, trained_raw, trained_expected
+     ), = self._calls
     self.assertEqual(checkpoint, run.checkpoint)
     self.assertEqual({name: values.tolist() for name, values in raw.items()},
                      {name: values.tolist()

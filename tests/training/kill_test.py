@@ -5,6 +5,7 @@ The processes are real, as is SIGKILL: nothing can be tidied up before it.
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -107,7 +108,8 @@ class KillTest(absltest.TestCase):
   def _wait_for_step(self, process, step):
     """Reads the log up to the first line at or beyond a step."""
     for line in process.stdout:
-      if line.startswith("step ") and int(line.split()[1].split("/")[0]) >= step:
+      match = re.match(r"step (\d+)/", line)
+      if match and int(match.group(1)) >= step:
         return
     self.fail(f"The run ended before step {step}.")
 

@@ -326,7 +326,7 @@ class NotFiniteTest(LoopTest):
 
   def test_names_the_task_and_saves_nothing(self):
     with self.assertRaisesRegex(
-        loop.TrainingError, r"^step 1: the loss of task 'b' is inf; nothing was "
+        loop.TrainingError, "^step 1: the loss of task 'b' is inf; nothing was "
         "saved since; last good checkpoint: none; ") as caught:
       self._train("model.task[name=b].label.scale=1e30")
     self.assertNotIn("\n", str(caught.exception))

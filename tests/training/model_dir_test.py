@@ -55,8 +55,8 @@ class LockTest(absltest.TestCase):
   def test_keeps_another_process_out(self):
     with model_dir.lock(self._folder):
       self.assertEqual(
-          self._try(), f"{self._folder}: process {os.getpid()} is training here;"
-          " allowed: one run per --model_dir")
+          self._try(), f"{self._folder}: process {os.getpid()} is training "
+          "here; allowed: one run per --model_dir")
     self.assertEqual(self._try(), "locked")
 
   def test_a_killed_process_leaves_nothing_to_clean_up(self):

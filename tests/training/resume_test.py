@@ -256,8 +256,9 @@ class ChangesTest(ResumeTest):
       self._train("training.num_steps=50", _THIRD, allow_changes=True,
                   log=lambda line: (self._lines.append(line),
                                     _terminate_at("rows: ")(line)))
-    self.assertRegex(self._lines[0], r"^restored .*model.ckpt-40 under a changed"
-                     r" experiment; \d+ variables start anew: .*head/new/kernel")
+    self.assertRegex(self._lines[0],
+                     r"^restored .*model.ckpt-40 under a changed experiment; "
+                     r"\d+ variables start anew: .*head/new/kernel")
     self.assertEndsWith(checkpoints.latest(self._folder), "-40")
     found = _values(checkpoints.latest(self._folder))
     for name, value in self._expected.items():

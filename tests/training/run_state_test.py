@@ -49,8 +49,8 @@ class RecordTest(parameterized.TestCase):
       ("falling", [3, 2, 2.5, 1], [True, True, False, True]),
       ("infinite", [float("inf"), 5], [True, True]))
   def test_best_that_is_minimized(self, values, expected):
-    self.assertEqual(self._record(
-        'best { metric: "b/rmse" goal: MINIMIZE }', values, rmse=None), expected)
+    best = 'best { metric: "b/rmse" goal: MINIMIZE }'
+    self.assertEqual(self._record(best, values, rmse=None), expected)
     self.assertEqual(self._state.best_value, min(values))
 
   def test_without_a_metric_nothing_is_best(self):

@@ -93,9 +93,10 @@ class SummariesTest(parameterized.TestCase):
     cls._found = _scalars(cls._folder)
 
   def test_every_line_of_the_log_has_all_tags(self):
-    self.assertEqual({step: set(values) for step, values in self._found.items()},
-                     {2: _EVERY_TIME, 4: _EVERY_TIME | _EVALUATED,
-                      6: _EVERY_TIME | _EVALUATED})
+    self.assertEqual(
+        {step: set(values) for step, values in self._found.items()},
+        {2: _EVERY_TIME, 4: _EVERY_TIME | _EVALUATED,
+         6: _EVERY_TIME | _EVALUATED})
 
   def test_values_are_those_of_the_log(self):
     line, = [l for l in self._lines if l.startswith("step 6/")]

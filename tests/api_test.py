@@ -1,0 +1,180 @@
+"""Tests of the Python interface."""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+
+import mtl_graph
+from mtl_graph import config
+from mtl_graph.protos import experiment_pb2
+from mtl_graph.serving import predictor
+
+_TEXT = """
+name: "small" seed: 3
+data {
+  batch_size: 8
+  feature { name: "x" numeric { normalization: Z_SCORE missing_value: 0 } }
+  feature { name: "city"
+            categorical { hash_buckets: 5 embedding_dimension: 2 } }
+}
+model {
+  hard_sharing { trunk { layer { dense { units: 4 activation: TANH } } } }
+  task { name: "late" binary {} }
+  task { name: "delay" regression {} }
+}
+training {
+  num_steps: 10
+  joint { loss { uncertainty {} } }
+  default_optimizer { adam { learning_rate { constant: 0.05 } } }
+  summaries { enabled: false }
+}
+serving {}
+"""
+
+
+def _rows(seed, count):
+  random = np.random.default_rng(seed)
+  x = random.normal(size=count)
+  return {"x": x, "city": random.choice(["oslo", ""], count),
+          "late": [None if value < -1 else int(value > 0) for value in x],
+          "delay": list(2 * x)}
+
+
+_ARRAYS = {"train": _rows(0, 40), "validation": _rows(1, 20)}
+
+
+class ApiTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self._folder = self.enter_context(tempfile.TemporaryDirectory())
+    self._lines = []
+
+  def _train(self, experiment=_TEXT, arrays=None, **kwargs):
+    return mtl_graph.train(experiment, arrays or _ARRAYS, self._folder,
+                           log=self._lines.append, **kwargs)
+
+  def test_trains_exports_and_predicts(self):
+    result = self._train()
+    self.assertEqual(result.step, 10)
+    self.assertEqual(list(result.metrics), ["validation"])
+    self.assertEqual(os.path.dirname(result.export_path),
+                     os.path.join(self._folder, "export"))
+    for path in (result.export_path, os.path.dirname(result.export_path)):
+      with mtl_graph.load(path) as export:
+        answers = export.predict(_ARRAYS["validation"])
+      rmse = np.mean((answers["delay/value"]
+                      - np.array(_ARRAYS["validation"]["delay"])) ** 2) ** 0.5
+      measured = result.metrics["validation"]["delay"]["rmse"]
+      self.assertAlmostEqual(rmse, measured, places=5)
+    self.assertIn(f"exported {result.export_path}", self._lines)
+
+  def test_columns_alone_are_training_rows(self):
+    result = self._train(arrays=_ARRAYS["train"])
+    self.assertEqual((result.step, result.metrics), (10, {}))
+    self.assertIsNotNone(result.export_path)
+
+  def test_overrides_change_a_copy(self):
+    experiment = config.parse(_TEXT)
+    result = self._train(experiment, overrides=["training.num_steps=3"])
+    self.assertEqual(result.step, 3)
+    self.assertEqual(experiment, config.parse(_TEXT))
+
+  def test_an_experiment_may_be_a_file(self):
+    path = os.path.join(self._folder, "small.pbtxt")
+    with open(path, "w", encoding="utf-8") as file:
+      file.write(_TEXT)
+    self.assertEqual(self._train(path).step, 10)
+
+  def test_files_the_experiment_names(self):
+    np.savez(os.path.join(self._folder, "train.npz"), **{
+        name: np.array(values, float) if name == "late" else values
+        for name, values in _ARRAYS["train"].items()})
+    result = mtl_graph.train(
+        _TEXT, model_dir=self._folder, log=self._lines.append, overrides=[
+            f"data.train={{ npz {{ path: '{self._folder}/train.npz' }} }}"])
+    self.assertEqual(result.step, 10)
+
+  def test_the_folder_is_runs_and_the_name(self):
+    previous = os.getcwd()
+    os.chdir(self._folder)
+    self.addCleanup(os.chdir, previous)
+    result = mtl_graph.train(_TEXT, _ARRAYS, log=self._lines.append)
+    self.assertStartsWith(result.checkpoint, "runs/small/")
+    self.assertTrue(os.path.isfile("runs/small/experiment.pbtxt"))
+
+  def test_goes_on_and_is_done(self):
+    first = self._train(overrides=["training.num_steps=4"])
+    second = self._train()
+    third = self._train()
+    self.assertEqual((first.step, second.step, third.step), (4, 10, 10))
+    self.assertIn("going on from step 4", self._lines)
+    self.assertEqual(third.metrics, second.metrics)
+    self.assertEqual(third.checkpoint, second.checkpoint)
+
+  @parameterized.named_parameters(
+      ("no_train", {"validation": _rows(0, 3)}, "^arrays: found 'validation'; "
+       "allowed: train, validation, test, train among them"),
+      ("another", {"train": _rows(0, 3), "valid": _rows(0, 3)},
+       "^arrays: found 'train', 'valid'; allowed: "),
+      ("best_without_rows", {"train": _rows(0, 3)}, "evaluation.best"))
+  def test_refused(self, arrays, message):
+    overrides = ["evaluation={ every_steps: 2 best { metric: 'late/auc' goal: "
+                 "MAXIMIZE } }"] if "best" in message else []
+    with self.assertRaisesRegex(config.ConfigErrors, message):
+      self._train(arrays=arrays, overrides=overrides)
+
+  def test_problems_come_all_at_once(self):
+    with self.assertRaises(config.ConfigErrors) as caught:
+      self._train(experiment_pb2.Experiment(), _ARRAYS)
+    self.assertGreater(str(caught.exception).count("\n"), 3)
+
+
+class ImportTest(absltest.TestCase):
+
+  def _run(self, script):
+    path = os.pathsep.join(os.path.abspath(p or ".") for p in sys.path)
+    return subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": path}).stdout.strip()
+
+  def test_importing_the_package_does_not_import_tensorflow(self):
+    self.assertEqual(self._run(
+        "import sys, mtl_graph, mtl_graph.train, mtl_graph.predict\n"
+        "import mtl_graph.evaluate, mtl_graph.export\n"
+        "print([m for m in sys.modules if m.startswith('tensorflow')])"), "[]")
+
+  def test_train_is_callable_in_whatever_order_it_is_imported(self):
+    for script in ("import mtl_graph.train",
+                   "mtl_graph.train; import mtl_graph.train"):
+      self.assertEqual(self._run(
+          f"import mtl_graph\n{script}\n"
+          "try:\n  mtl_graph.train('name: 1 {')\n"
+          "except mtl_graph.config.ConfigErrors as error:\n"
+          "  print('refused')\n").split("\n")[-1], "refused", script)
+
+  def test_train_stays_a_launcher(self):
+    self.assertEqual(self._run(
+        "import mtl_graph.train\n"
+        "print(mtl_graph.train.main(['train', '--nothing']))"
+        ).split("\n")[-1], "2")
+
+  def test_public_names(self):
+    for name in mtl_graph.__all__:
+      self.assertIsNotNone(getattr(mtl_graph, name))
+    self.assertContainsSubset(["train", "load", "grouped_train_op"],
+                              dir(mtl_graph))
+    self.assertIs(mtl_graph.load, predictor.load)
+    with self.assertRaisesRegex(
+        AttributeError, "module 'mtl_graph' has no attribute 'nothing'"):
+      mtl_graph.nothing  # pylint: disable=pointless-statement
+
+
+if __name__ == "__main__":
+  absltest.main()
