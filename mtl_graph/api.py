@@ -11,6 +11,7 @@ from mtl_graph import validation
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.serving import saved_model
 from mtl_graph.training import loop
+from mtl_graph.training import outcome
 
 Columns = Mapping[str, np.ndarray]
 
@@ -18,7 +19,7 @@ Columns = Mapping[str, np.ndarray]
 def train(experiment: Union[experiment_pb2.Experiment, str],
           arrays: Optional[Union[Columns, Mapping[str, Columns]]] = None,
           model_dir: Optional[str] = None, overrides: Sequence[str] = (),
-          allow_changes: bool = False, log=print) -> loop.Result:
+          allow_changes: bool = False, log=print) -> outcome.Result:
   """Trains an experiment and, if it has a `serving` message, exports it.
 
   Args:

@@ -28,6 +28,11 @@ def check(data: data_pb2.Data, needs_sources: bool,
           feature.numeric.size > 1):
         report(f"{path}.numeric.size", f"found {feature.numeric.size}; "
                "allowed: 1 from .csv files, more from .npz files")
+      if (feature.numeric.normalization == data_pb2.LOG1P
+          and feature.numeric.missing_value < 0):
+        report(f"{path}.numeric.missing_value",
+               f"found {feature.numeric.missing_value:g}; allowed: at least 0 "
+               "under LOG1P")
     elif kind == "categorical":
       field_checks.at_least(feature.categorical, "embedding_dimension", 1,
                 f"{path}.categorical", report)

@@ -29,14 +29,16 @@ def _export():
   validation.check(experiment)
   # TensorFlow takes seconds: a bad experiment is refused without it.
   launching.start_tensorflow()
+  from mtl_graph.data import splits
   from mtl_graph.evaluation import saved_run
   from mtl_graph.serving import saved_model
   model_dir = launching.model_dir_of(_FLAGS, experiment)
   run = saved_run.open_run(experiment, model_dir, _FLAGS.checkpoint)
+  split = "validation" if experiment.data.HasField("validation") else "train"
   with run.session:
-    raw, expected = saved_run.sample(run, experiment)
+    raw, expected = run.evaluator.sample(splits.read(experiment, split))
   print("exported", saved_model.export(
-      experiment, run.checkpoint,
+      run.experiment, run.checkpoint,
       _FLAGS.export_dir or os.path.join(model_dir, "export"), raw, expected))
 
 

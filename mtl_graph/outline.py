@@ -147,6 +147,28 @@ def vocabulary(message) -> List[str]:
   return list(message.vocabulary)
 
 
+def with_vocabularies(experiment: experiment_pb2.Experiment
+                      ) -> experiment_pb2.Experiment:
+  """Returns a copy of an experiment that needs no vocabulary file any more.
+
+  What a run keeps must not change its meaning when a file does.
+
+  Args:
+    experiment: The experiment, valid.
+
+  Returns:
+    A copy with the entries of each `vocabulary_file` under `vocabulary`.
+  """
+  copy = experiment_pb2.Experiment()
+  copy.CopyFrom(experiment)
+  for message in ([feature.categorical for feature in copy.data.feature]
+                  + [task.multiclass for task in copy.model.task]):
+    if message.vocabulary_file:
+      message.vocabulary.extend(vocabulary(message))
+      message.ClearField("vocabulary_file")
+  return copy
+
+
 def category_count(categorical: data_pb2.Categorical) -> int:
   """Returns how many categories there are, the unknown one not counted."""
   return (categorical.num_buckets or categorical.hash_buckets

@@ -1,7 +1,6 @@
 """Trains an experiment: `python -m mtl_graph.train --config=exp.pbtxt`."""
 
 import functools
-import os
 import sys
 import types
 
@@ -31,19 +30,14 @@ def _train():
   validation.check(experiment)
   # TensorFlow takes seconds: a bad experiment is refused without it.
   launching.start_tensorflow()
-  from mtl_graph.serving import saved_model
+  from mtl_graph import api
   from mtl_graph.training import loop
   if _FLAGS.dry_run:
     print(loop.describe(experiment))
     return
-  model_dir = launching.model_dir_of(_FLAGS, experiment)
-  export = functools.partial(saved_model.export, export_dir=os.path.join(
-      model_dir, "export"))
-  loop.train(
-      experiment, model_dir, allow_changes=_FLAGS.allow_changes,
-      exporter=lambda experiment, checkpoint, raw, expected: export(
-          experiment, checkpoint, raw=raw, expected=expected),
-      log=functools.partial(print, flush=True))
+  api.train(experiment, model_dir=launching.model_dir_of(_FLAGS, experiment),
+            allow_changes=_FLAGS.allow_changes,
+            log=functools.partial(print, flush=True))
 
 
 class _CallableModule(types.ModuleType):

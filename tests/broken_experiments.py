@@ -349,7 +349,8 @@ TRAINING = (
          "^evaluation.best: found it with evaluation.every_steps: 0; allowed: ",
          "^evaluation.early_stopping: found it with evaluation.every_steps: 0"),
     _flags("six_problems_at_once", [
-        "--set=seed=-1", "--set=data.batch_size=0", "--set=data.feature[0].nam",
+        "--set=seed=-1", "--set=data.batch_size=0",
+        "--set=data.feature[0].name=",
         "--set=training.num_steps=0", "--set=evaluation.best.goal=0",
         "--set=model.task[2].weight=1"],
            "^seed: ", "^data.batch_size: ", r"^data.feature\[0\].name: ",

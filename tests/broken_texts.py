@@ -79,7 +79,7 @@ SYNTAX = (
             r"small.pbtxt:1:7: .*name: small.*; allowed: text in quotes"),
     _config("not_utf8", b'name: "caf\xe9"',
             r"--config: 'small.pbtxt' cannot be read: it is not UTF-8 text; "
-            "give the path", ),
+            "give the path"),
     _config("utf16", small_experiment.TEXT.encode("utf-16"),
             r"--config: 'small.pbtxt' cannot be read: it is not UTF-8 text"),
     _config("empty_file", b"", "^name: found ''; allowed: ",
@@ -102,7 +102,8 @@ FLAGS = (
            r"modeldir.*model_dir", process=True),
     _flags("stray_argument", ["small.pbtxt"],
            r"found 'small.pbtxt', which is no flag; allowed: flags only"),
-    _flags("flag_of_wrong_type", ["--dry_run=maybe"], r"--dry_run: found 'maybe'; allowed: true or false"),
+    _flags("flag_of_wrong_type", ["--dry_run=maybe"],
+           "^--dry_run: found 'maybe'; allowed: true or false"),
     _flags("flag_without_value", ["--config"], r"config"),
     _flags("flagfile_is_missing", ["--flagfile=flags.txt"], r"flags\.txt"),
     _set("set_unknown_field", "training.numsteps=5",

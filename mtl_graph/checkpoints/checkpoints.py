@@ -3,7 +3,7 @@
 import glob
 import json
 import os
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -35,21 +35,16 @@ class Checkpoints:
     self._set_state = self._state.assign(self._state_input, read_value=False)
     self._saver = tf.train.Saver(max_to_keep=keep, save_relative_paths=True)
     # One Saver's ops serve both folders; the second only counts for itself.
-    self._best_saver = tf.train.Saver(saver_def=self._saver.saver_def,
-                                      max_to_keep=1, save_relative_paths=True)
+    best = type(self._saver.saver_def)()
+    best.CopyFrom(self._saver.saver_def)
+    best.max_to_keep = 1
+    self._best_saver = tf.train.Saver(saver_def=best, save_relative_paths=True)
+    self._finite = {
+        v.op.name: tf.reduce_all(tf.is_finite(v)) for v in tf.global_variables()
+        if v.dtype.base_dtype.is_floating}
 
-  def resume(self, session: tf.Session) -> Optional[Dict[str, Any]]:
-    """Restores the newest checkpoint.
-
-    Args:
-      session: The session; its variables are overwritten.
-
-    Returns:
-      The state saved beside the variables; None if there is no checkpoint.
-
-    Raises:
-      CheckpointError: If the newest checkpoint cannot be restored.
-    """
+  def recover(self) -> None:
+    """Takes up the lists of checkpoints kept by an earlier process."""
     for saver, folder in ((self._saver, self._model_dir),
                           (self._best_saver, self._best_dir)):
       state = tf.train.get_checkpoint_state(folder)
@@ -57,26 +52,18 @@ class Checkpoints:
         saver.recover_last_checkpoints([
             p for p in state.all_model_checkpoint_paths
             if os.path.exists(p + ".index")])
-    path = latest(self._model_dir)
-    if path is None:
-      return None
-    return self.restore(session, path)
 
-  def restore(self, session: tf.Session, path: str) -> Dict[str, Any]:
-    """Restores one checkpoint.
+  def restore(self, session: tf.Session, path: str) -> None:
+    """Restores one checkpoint; the session's variables are overwritten.
 
     Args:
-      session: The session; its variables are overwritten.
+      session: The session.
       path: Path of the checkpoint, without `.index`.
-
-    Returns:
-      The state saved beside the variables.
 
     Raises:
       CheckpointError: If the checkpoint cannot be restored.
     """
     restore_into(session, self._saver, path)
-    return json.loads(session.run(self._state))
 
   def restore_matching(self, session: tf.Session, path: str) -> List[str]:
     """Restores the variables whose names and shapes a checkpoint has.
@@ -126,9 +113,26 @@ class Checkpoints:
     """Saves the best checkpoint in place of the one before; as `save`."""
     return self._save(session, self._best_saver, self._best_dir, state, step)
 
+  def set_best_aside(self) -> None:
+    """Renames the folder of the best checkpoint, which no longer is that."""
+    path = latest(self._best_dir)
+    if path is not None:
+      aside = f"{self._best_dir}-until-{path.rpartition('-')[2]}"
+      while os.path.exists(aside):
+        aside += "-again"
+      os.rename(self._best_dir, aside)
+    self._best_saver.set_last_checkpoints_with_time([])
+
   def _save(self, session, saver, folder, state, step):
-    os.makedirs(folder, exist_ok=True)
+    finite = session.run(self._finite)
+    broken = [name for name, is_finite in finite.items() if not is_finite]
+    if broken:
+      raise CheckpointError(
+          f"step {step}: not saved, as {', '.join(broken)} holds numbers that "
+          f"are not finite; last good checkpoint: "
+          f"{newest(self._model_dir) or 'none'}")
     try:
+      os.makedirs(folder, exist_ok=True)
       session.run(self._set_state, {self._state_input: json.dumps(state)})
       return saver.save(session, os.path.join(folder, "model.ckpt"),
                         global_step=step, write_meta_graph=False)
@@ -174,6 +178,43 @@ def latest(folder: str) -> Optional[str]:
   return path
 
 
+def newest(model_dir: str) -> Optional[str]:
+  """Returns the path of a run's newest checkpoint, the best included, or None.
+
+  A run killed after its best checkpoint and before the next regular one goes on
+  from the best: it holds everything too.
+  """
+  found = [p for p in (latest(model_dir),
+                       latest(os.path.join(model_dir, "best"))) if p]
+  return max(found, key=step_of) if found else None
+
+
+def step_of(path: str) -> int:
+  """Returns the step in the name of a checkpoint."""
+  return int(path.rpartition("-")[2])
+
+
+def read_state(path: str) -> Dict[str, Any]:
+  """Reads the state that a run saved beside its variables.
+
+  Args:
+    path: Path of the checkpoint, without `.index`.
+
+  Returns:
+    The state; empty if the checkpoint has none.
+
+  Raises:
+    CheckpointError: If the checkpoint cannot be read.
+  """
+  try:
+    reader = tf.train.load_checkpoint(path)
+    if "run_state" not in reader.get_variable_to_shape_map():
+      return {}
+    return json.loads(reader.get_tensor("run_state"))
+  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    raise CheckpointError(_cannot(path, error)) from error
+
+
 def choose(model_dir: str, which: str) -> str:
   """Returns the path of the checkpoint a user asks for.
 
@@ -188,18 +229,18 @@ def choose(model_dir: str, which: str) -> str:
   Raises:
     CheckpointError: If there is none.
   """
-  folders: Sequence[str] = {
-      "best": ["best"], "latest": [""], "": ["best", ""]}.get(which, ())
-  for folder in folders:
-    path = latest(os.path.join(model_dir, folder) if folder else model_dir)
-    if path is not None:
-      return path
-  if which and os.path.isfile(which + ".index"):
-    return which
-  raise CheckpointError(
-      f"{model_dir}: found no {which + ' ' if folders and which else ''}"
-      "checkpoint" + (f" '{which}'" if not folders else "")
-      + "; allowed: best, latest or a path, of a run that has trained")
+  path = None
+  if which in ("", "best"):
+    path = latest(os.path.join(model_dir, "best"))
+  if path is None and which in ("", "latest"):
+    path = newest(model_dir)
+  if path is None and os.path.isfile(which + ".index"):
+    path = which
+  if path is None:
+    raise CheckpointError(
+        f"{model_dir}: found no checkpoint{which and f' {which!r}'}; allowed: "
+        "best, latest or a path, of a run that has trained")
+  return path
 
 
 def _cannot(path, error):

@@ -6,11 +6,14 @@ from typing import List, Sequence
 from google.protobuf import message as message_lib
 
 from mtl_graph import config
+from mtl_graph.checkpoints import checkpoints
 from mtl_graph.protos import experiment_pb2
 
 # Fields that change neither what is computed in a step nor the rows it sees.
-FREE = ("name", "data.validation", "data.test", "training.num_steps",
-        "training.checkpoint", "training.execution", "training.log_every_steps",
+# The rows themselves are compared by their digest.
+FREE = ("name", "data.train.csv.path", "data.train.csv.header_file",
+        "data.train.csv.strip_spaces", "data.train.npz.path", "data.validation",
+        "data.test", "training.num_steps", "training.checkpoint", "training.execution", "training.log_every_steps",
         "training.summaries", "evaluation", "serving")
 
 # What evaluation and export take from the experiment of the run as it is.
@@ -22,11 +25,24 @@ def path_of(model_dir: str) -> str:
   return os.path.join(model_dir, "experiment.pbtxt")
 
 
-def read(model_dir: str) -> experiment_pb2.Experiment:
-  """Reads the experiment of a run; empty if there is none."""
-  if not os.path.exists(path_of(model_dir)):
-    return experiment_pb2.Experiment()
-  return config.load(path_of(model_dir))
+def experiment_of(checkpoint: str) -> experiment_pb2.Experiment:
+  """Reads the experiment that a checkpoint was trained under.
+
+  Args:
+    checkpoint: Path of the checkpoint, without `.index`.
+
+  Returns:
+    The experiment, its vocabularies in line.
+
+  Raises:
+    CheckpointError: If the checkpoint cannot be read, or says nothing of it.
+  """
+  text = checkpoints.read_state(checkpoint).get("experiment")
+  if text is None:
+    raise checkpoints.CheckpointError(
+        f"{checkpoint}: the checkpoint does not say which experiment it is of; "
+        "allowed: a checkpoint of python -m mtl_graph.train")
+  return config.parse(text, checkpoint)
 
 
 def differences(old: message_lib.Message, new: message_lib.Message,

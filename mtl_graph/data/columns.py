@@ -26,8 +26,7 @@ def numbers(table: sources.Table, column: str) -> np.ndarray:
     result = values.astype(np.float64)
   else:
     try:
-      result = np.array([float(v) if v != "" else math.nan
-                         for v in _texts(values)], np.float64)
+      result = np.array([_number(v) for v in _texts(values)], np.float64)
     except ValueError as error:
       for row, value in enumerate(_texts(values)):
         if not _is_number(value):
@@ -115,15 +114,28 @@ def _texts(values):
   for value in values:
     if isinstance(value, bytes):
       yield value.decode("utf-8", errors="replace")
-    elif value is None or (isinstance(value, float) and math.isnan(value)):
+    elif _is_missing(value):
       yield ""
     else:
       yield str(value)
 
 
+def _is_missing(value) -> bool:
+  # The missing values of pandas go by their type, as a comparison with one is
+  # neither true nor false.
+  return (value is None or isinstance(value, float) and math.isnan(value)
+          or type(value).__name__ in ("NAType", "NaTType"))
+
+
+def _number(text: str) -> float:
+  if "_" in text:
+    raise ValueError  # Python reads 1_000 as 1000; no data file means that.
+  return float(text) if text else math.nan
+
+
 def _is_number(text: str) -> bool:
   try:
-    float(text or "nan")
+    _number(text)
   except ValueError:
     return False
   return True

@@ -22,13 +22,15 @@ def column_of(task: model_pb2.Task) -> str:
 
 
 def read(tasks: Sequence[model_pb2.Task], table: sources.Table,
-         weight_column: Optional[str] = None) -> Labels:
+         weight_column: Optional[str] = None,
+         required: bool = True) -> Labels:
   """Reads the labels of every task.
 
   Args:
     tasks: The tasks.
     table: The rows.
     weight_column: Column of weights per row, or None: all weigh 1.
+    required: Whether every task must have a label in some row, as in training.
 
   Returns:
     A `Labels` with a column per task, in the order of `tasks`.
@@ -51,11 +53,11 @@ def read(tasks: Sequence[model_pb2.Task], table: sources.Table,
   values = np.zeros([rows, len(tasks)], np.float32)
   weights = np.zeros([rows, len(tasks)], np.float32)
   for t, task in enumerate(tasks):
-    label = _read_task(task, table)
+    label = _read_task(task, table, required)
     labelled = ~np.isnan(label)
     values[:, t] = np.where(labelled, label, 0)
     weights[:, t] = np.where(labelled, sample_weights, 0)
-    if not weights[:, t].any():
+    if required and not weights[:, t].any():
       raise sources.DataError(
           f"{', '.join(path for path, _ in table.files)}: no row has a label "
           f"of a weight above 0 for task '{task.name}' in column "
@@ -63,7 +65,8 @@ def read(tasks: Sequence[model_pb2.Task], table: sources.Table,
   return Labels(values, weights)
 
 
-def _read_task(task: model_pb2.Task, table: sources.Table) -> np.ndarray:
+def _read_task(task: model_pb2.Task, table: sources.Table, required: bool
+               ) -> np.ndarray:
   """Returns one task's labels, NaN where there is none; float64 [N]."""
   column, label = column_of(task), task.label
   head = task.WhichOneof("head")
@@ -73,7 +76,7 @@ def _read_task(task: model_pb2.Task, table: sources.Table) -> np.ndarray:
     texts = columns.strings(table, column)
     values = (texts == label.positive_value).astype(np.float64)
     values[texts == ""] = np.nan
-    if not (values == 1).any():
+    if required and not (values == 1).any():
       raise sources.DataError(
           f"{table.files[0][0]}: no row of column '{column}' is "
           f"'{label.positive_value}' (label of task '{task.name}'); there are: "
@@ -83,10 +86,12 @@ def _read_task(task: model_pb2.Task, table: sources.Table) -> np.ndarray:
   values = columns.numbers(table, column)
   columns.check_vector(table, column, values)
   if label.HasField("ignore_value"):
-    values = np.where(values == label.ignore_value, np.nan, values)
+    values = np.where(values == _as_stored(label.ignore_value, table, column),
+                      np.nan, values)
   if head == "binary":
     if label.HasField("greater_than"):
-      return np.where(np.isnan(values), np.nan, values > label.greater_than)
+      return np.where(np.isnan(values), np.nan,
+                      values > _as_stored(label.greater_than, table, column))
     _check_each(table, column, values, ~np.isin(values, (0, 1)),
                 "0 or 1, or nothing where there is no label; other columns "
                 "take label.greater_than or label.positive_value")
@@ -117,6 +122,12 @@ def _class_indices(task, table, column):
   _check_each(table, column, values, values >= count,
               f"0 to {count - 1}, or nothing where there is no label")
   return values
+
+
+def _as_stored(number, table, column):
+  """Rounds a number as the column does, so that equal ones compare equal."""
+  dtype = table.columns[column].dtype
+  return float(dtype.type(number)) if dtype.kind == "f" else number
 
 
 def _check_fits(table, column, values):

@@ -46,6 +46,10 @@ def read(source: data_pb2.Source, columns: Collection[str],
   kind = source.WhichOneof("kind")
   files = getattr(source, kind)
   paths = [p for pattern in files.path for p in _matches(pattern, field_path)]
+  again = [p for p, count in collections.Counter(paths).items() if count > 1]
+  if again:
+    raise DataError(f"{again[0]}: matches more than one of {field_path}.{kind}"
+                    ".path; allowed: each file once")
   header = _read_header(files.header_file) if (
       kind == "csv" and files.header_file) else None
   parts, lengths = [], []

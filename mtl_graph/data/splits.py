@@ -35,7 +35,8 @@ def read(experiment: experiment_pb2.Experiment, split: str,
   table = (sources.read(source, columns, f"data.{split}") if arrays is None
            else sources.from_arrays(arrays, columns, f"arrays['{split}']"))
   return Split(features.read(experiment.data.feature, table),
-               labels.read(experiment.model.task, table, source.weight_column))
+               labels.read(experiment.model.task, table, source.weight_column,
+                           required=split == "train"))
 
 
 def columns_of(experiment: experiment_pb2.Experiment, split: str) -> List[str]:

@@ -1,12 +1,14 @@
 """Measures a model over whole sets of rows."""
 
 import collections
+import math
 from typing import Dict, Mapping
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.data import batches
+from mtl_graph.data import labels
 from mtl_graph.data import splits
 from mtl_graph.evaluation import metrics
 from mtl_graph.model import graphs
@@ -74,13 +76,31 @@ class Evaluator:
     for t, task in enumerate(self._tasks):
       labelled = batch.weights[:, t] > 0
       weights = batch.weights[labelled, t].astype(np.float64)
-      values = collections.OrderedDict(loss=float(np.average(
-          row_losses[labelled, t].astype(np.float64), weights=weights)))
-      values.update(_metrics_of(task.WhichOneof("head"),
-                                batch.labels[labelled, t], predictions[task.name],
-                                labelled, weights))
+      losses = row_losses[labelled, t].astype(np.float64)
+      values = collections.OrderedDict(
+          loss=float(np.average(losses, weights=weights)) if len(losses)
+          else math.nan)
+      values.update(_metrics_of(
+          task.WhichOneof("head"), batch.labels[labelled, t],
+          {key: array[labelled] for key, array in
+           predictions[task.name].items()}, weights))
       results[task.name] = values
     return results
+
+  def sample(self, split: splits.Split, rows: int = 256):
+    """Returns some rows as they are served, and what the model says of them.
+
+    Args:
+      split: The split they are taken from.
+      rows: How many at most.
+
+    Returns:
+      Raw values by feature, and predictions by task and key.
+    """
+    raw = {name: values[:rows] for name, values in split.raw.items()}
+    batch = self.transform(splits.Split(
+        raw, labels.Labels(*[values[:rows] for values in split.labels])))
+    return raw, self.predict(batch)
 
   def _run(self, batch):
     """Returns predictions and losses on all rows."""
@@ -104,12 +124,18 @@ class Evaluator:
     return merged, np.concatenate(row_losses)
 
 
-def _metrics_of(head: str, labels: np.ndarray,
-                predictions: Mapping[str, np.ndarray], labelled: np.ndarray,
+def _metrics_of(head: str, label_values: np.ndarray,
+                predictions: Mapping[str, np.ndarray],
                 weights: np.ndarray) -> Dict[str, float]:
+  # Probabilities are computed anew from the logits: in float32 all of those
+  # above 17 are 1, and what is more certain would count as a tie.
   if head == "binary":
-    return metrics.binary(labels, predictions["probability"][labelled], weights)
+    logits = predictions["logit"].astype(np.float64)
+    return metrics.binary(label_values, 0.5 * (1 + np.tanh(0.5 * logits)),
+                          weights)
   if head == "multiclass":
-    return metrics.multiclass(labels.astype(np.int64),
-                              predictions["probabilities"][labelled], weights)
-  return metrics.regression(labels, predictions["value"][labelled], weights)
+    logits = predictions["logits"].astype(np.float64)
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return metrics.multiclass(label_values.astype(np.int64),
+                              odds / odds.sum(axis=1, keepdims=True), weights)
+  return metrics.regression(label_values, predictions["value"], weights)

@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import outline
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.checkpoints import sessions
-from mtl_graph.data import batches
 from mtl_graph.data import splits
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import tables
@@ -23,10 +23,12 @@ class SavedRun(NamedTuple):
 
   Attributes:
     checkpoint: Path of the checkpoint.
+    experiment: The experiment, its vocabularies in line.
     session: The session.
     evaluator: Runs the model.
   """
   checkpoint: str
+  experiment: experiment_pb2.Experiment
   session: tf.Session
   evaluator: evaluator_lib.Evaluator
 
@@ -48,16 +50,18 @@ def open_run(experiment: experiment_pb2.Experiment, model_dir: str,
     ConfigErrors: If the experiment's network is not the one that was trained.
   """
   checkpoint = checkpoints.choose(model_dir, which)
-  if os.path.exists(compatibility.path_of(model_dir)):
-    compatibility.refuse(compatibility.within(compatibility.differences(
-        compatibility.read(model_dir), experiment), compatibility.NETWORK),
-                         model_dir, "the network that was trained")
+  experiment = outline.with_vocabularies(experiment)
+  compatibility.refuse(
+      compatibility.within(
+          compatibility.differences(compatibility.experiment_of(checkpoint),
+                                    experiment), compatibility.NETWORK),
+      model_dir, "the network that was trained")
   model = graphs.build(experiment)
   session = sessions.open_session(model.graph)
   with model.graph.as_default():
     sessions.initialize(session)
     checkpoints.restore_into(session, tf.train.Saver(), checkpoint)
-  return SavedRun(checkpoint, session, evaluator_lib.Evaluator(
+  return SavedRun(checkpoint, experiment, session, evaluator_lib.Evaluator(
       session, model, experiment))
 
 
@@ -100,26 +104,3 @@ def evaluate(experiment: experiment_pb2.Experiment, model_dir: str,
   tables.write_json({"checkpoint": run.checkpoint, **results},
                     os.path.join(model_dir, "metrics.json"))
   return results
-
-
-def sample(run: SavedRun, experiment: experiment_pb2.Experiment,
-           rows: int = 256):
-  """Returns real rows as served, and what the training graph says of them.
-
-  Args:
-    run: What `open_run` returned.
-    experiment: The experiment.
-    rows: How many rows at most.
-
-  Returns:
-    Raw values by feature, and predictions by task and key.
-
-  Raises:
-    DataError: If the rows cannot be used.
-  """
-  split = "validation" if experiment.data.HasField("validation") else "train"
-  read = splits.read(experiment, split)
-  raw = {name: values[:rows] for name, values in read.raw.items()}
-  batch = run.evaluator.transform(splits.Split(
-      raw, type(read.labels)(*[v[:rows] for v in read.labels])))
-  return raw, run.evaluator.predict(batches.Batch(*batch))

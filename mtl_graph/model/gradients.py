@@ -23,20 +23,35 @@ def build(loss: tf.Tensor, groups: Mapping[str, Sequence[tf.Variable]],
     stop_gradients: Tensors to hold constant, as `tf.gradients` takes them.
 
   Returns:
-    A dict from group to its gradients, dense, None where the loss does not
-    reach the variable.
+    A dict from group to its gradients, None where the loss does not reach the
+    variable, `tf.IndexedSlices` where it reaches rows of it.
   """
   concatenated = [v for variables in groups.values() for v in variables]
   flat = tf.gradients(loss, concatenated, stop_gradients=stop_gradients)
-  # A sparse gradient may hold a row several times; densified, it has a norm,
-  # and one fused ApplyAdam takes it.
-  with tf.name_scope("dense_gradients"):
-    flat = [g if g is None else tf.convert_to_tensor(g) for g in flat]
   sliced, start = collections.OrderedDict(), 0
   for name, variables in groups.items():
     sliced[name] = flat[start:start + len(variables)]
     start += len(variables)
   return sliced
+
+
+def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]]
+            ) -> Dict[str, List[Optional[tf.Tensor]]]:
+  """Turns the gradients of embeddings into dense ones.
+
+  A sparse gradient may hold a row several times; a dense one has a norm, and
+  one fused ApplyAdam takes it. TensorFlow's Adam moves every row either way.
+
+  Args:
+    gradients: Gradients by group, as `build` returns them.
+
+  Returns:
+    The same with tensors only, and None where there is none.
+  """
+  with tf.name_scope("dense_gradients"):
+    return collections.OrderedDict(
+        (group, [g if g is None else tf.convert_to_tensor(g) for g in some])
+        for group, some in gradients.items())
 
 
 def norm(gradients: Sequence[Optional[tf.Tensor]],

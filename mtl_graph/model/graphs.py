@@ -24,7 +24,10 @@ from mtl_graph.protos import training_pb2
 # One step of training.
 #   train_op: the op that runs it.
 #   report: what it measured, float32 [R]; `unpack_report` takes it apart.
-Step = collections.namedtuple("Step", ["train_op", "report"])
+#   sizes: a `Report` of how many numbers of the report each field takes.
+#   tasks_of_group: names of the tasks whose losses reach each group.
+Step = collections.namedtuple(
+    "Step", ["train_op", "report", "sizes", "tasks_of_group"])
 
 # What steps measured, each of shape [..., T] or [..., G], `total` of [...].
 Report = collections.namedtuple(
@@ -45,6 +48,7 @@ class Graph(NamedTuple):
     row_losses: Each task's loss on each row of `batch`, shape `[B, T]`.
     groups: The `VariableGroup` messages in force.
     variables: Trainable variables by group.
+    log_variances: The log variance of each task, where they are learned.
   """
   graph: tf.Graph
   global_step: tf.Variable
@@ -55,6 +59,7 @@ class Graph(NamedTuple):
   row_losses: tf.Tensor
   groups: List[training_pb2.VariableGroup]
   variables: Dict[str, List[tf.Variable]]
+  log_variances: Dict[str, tf.Variable]
 
 
 def build(experiment: experiment_pb2.Experiment,
@@ -88,15 +93,16 @@ def build(experiment: experiment_pb2.Experiment,
           losses.per_row(task, logits[task.name], batch.labels[:, t])
           for t, task in enumerate(tasks)], 1)
     loss = experiment.training.joint.loss
+    log_variances = {}
     if loss.WhichOneof("kind") == "uncertainty":
-      for task in tasks:
-        weighting.log_variance(task.name,
-                               loss.uncertainty.initial_log_variance)
+      log_variances = {task.name: weighting.log_variance(
+          task.name, loss.uncertainty.initial_log_variance) for task in tasks}
     variables = tf.trainable_variables()
     groups = list(experiment.training.group) or variable_groups.default_groups(
         [task.name for task in tasks], [v.op.name for v in variables])
     return Graph(graph, global_step, raw, transformed, batch, predictions,
-                 row_losses, groups, variable_groups.assign(groups, variables))
+                 row_losses, groups, variable_groups.assign(groups, variables),
+                 log_variances)
 
 
 def build_serving(experiment: experiment_pb2.Experiment
@@ -176,16 +182,17 @@ def joint_step(experiment: experiment_pb2.Experiment, model: Graph,
   task_losses = losses.build(tasks, logits, batch.labels, batch.weights)
   combined = weighting.build(experiment.training.joint.loss, tasks, task_losses)
   trained = {g.name: g for g in model.groups if not g.frozen}
-  gradients = gradients_lib.build(
+  gradients = gradients_lib.densify(gradients_lib.build(
       combined.loss, collections.OrderedDict(
-          (name, model.variables[name]) for name in trained))
+          (name, model.variables[name]) for name in trained)))
   _check_reached(model.groups, gradients)
   norms = {name: gradients_lib.norm(gradients[name], f"gradient_norm/{name}")
            for name in trained}
   clipped = {name: gradients_lib.clip(group.clipping, gradients[name],
                                       norms[name])
              for name, group in trained.items()}
-  conditions = _conditions(model, tasks, task_losses, may_lack_labels)
+  tasks_of_group = _tasks_of_groups(model, tasks, task_losses)
+  conditions = _conditions(tasks_of_group, task_losses, may_lack_labels)
   rates, updates = {}, []
   # No group may read what another has already updated.
   barrier = [g for some in clipped.values() for g in some if g is not None]
@@ -198,25 +205,30 @@ def joint_step(experiment: experiment_pb2.Experiment, model: Graph,
           optimizers.build(message, rates[name]), f"optimizer/{name}",
           clipped[name], model.variables[name], conditions.get(name)))
   train_op = optimizers.group(updates, model.global_step)
-  return Step(train_op, _pack_report(
-      combined, [task_losses[task.name].weight for task in tasks],
-      list(norms.values()), list(rates.values())))
+  with tf.name_scope("report"):
+    fields = Report(
+        combined.task_losses,
+        tf.stack([task_losses[task.name].weight for task in tasks]),
+        combined.task_weights, tf.stack(list(norms.values())),
+        tf.stack(list(rates.values())), tf.reshape(combined.loss, [1]))
+    # One tensor, hence one fetch per step.
+    report = tf.concat(fields, 0)
+  return Step(train_op, report, Report(*[f.shape.as_list()[0] for f in fields]),
+              tasks_of_group)
 
 
-def unpack_report(report: np.ndarray, num_tasks: int) -> Report:
+def unpack_report(report: np.ndarray, sizes: Report) -> Report:
   """Takes the report of one or more steps apart.
 
   Args:
     report: What a `Step` reported, shape `[..., R]`.
-    num_tasks: Number of tasks, T.
+    sizes: The `sizes` of that step.
 
   Returns:
     A `Report`; its groups are those that are trained, in order.
   """
-  num_groups = (report.shape[-1] - 3 * num_tasks - 1) // 2
-  sizes = [num_tasks] * 3 + [num_groups] * 2
-  parts = np.split(report, np.cumsum(sizes), axis=-1)
-  return Report(*parts[:-1], parts[-1][..., 0])
+  parts = Report(*np.split(report, np.cumsum(sizes)[:-1], axis=-1))
+  return parts._replace(total=parts.total[..., 0])
 
 
 def gradient_cosines(experiment: experiment_pb2.Experiment, model: Graph,
@@ -228,8 +240,8 @@ def gradient_cosines(experiment: experiment_pb2.Experiment, model: Graph,
     cos_ij = <g_i, g_j> / (|g_i| |g_j|)
   ```
 
-  with `g_i` the gradient of task i's loss in the variables that two tasks or
-  more reach. Below zero, a step for one task is a step against the other.
+  with `g_i` the gradient of task i's loss in the shared variables that are
+  trained. Below zero, a step for one task is a step against the other.
 
   Args:
     experiment: The experiment, valid.
@@ -243,11 +255,10 @@ def gradient_cosines(experiment: experiment_pb2.Experiment, model: Graph,
   tasks = experiment.model.task
   logits = forward(experiment, batch.numbers, batch.ids, step)
   task_losses = losses.build(tasks, logits, batch.labels, batch.weights)
-  variables = [v for some in model.variables.values() for v in some]
-  count = collections.Counter()
-  for task in tasks:
-    count.update(variable_groups.reached(task_losses[task.name].sum, variables))
-  shared = [v for v in variables if count[v.op.name] > 1]
+  trained = {v.op.name: v for group in model.groups if not group.frozen
+             for v in model.variables[group.name]}
+  shared = [trained[name] for name in variable_groups.shared_names(
+      [task.name for task in tasks], list(trained))]
   if not shared:
     return {}
   flat = {}
@@ -262,13 +273,6 @@ def gradient_cosines(experiment: experiment_pb2.Experiment, model: Graph,
           tf.reduce_sum(flat[a] * flat[b]),
           tf.norm(flat[a]) * tf.norm(flat[b]))
       for i, a in enumerate(names) for b in names[i + 1:]}
-
-
-def log_variances(model: Graph) -> Dict[str, tf.Variable]:
-  """Returns the log variance of each task; empty where none is learned."""
-  prefix = "log_variance/"
-  return {v.op.name[len(prefix):]: v for some in model.variables.values()
-          for v in some if v.op.name.startswith(prefix)}
 
 
 def _predictions(tasks, logits):
@@ -289,28 +293,25 @@ def _check_reached(groups, gradients):
     raise config.ConfigErrors(errors)
 
 
-def _conditions(model, tasks, task_losses, may_lack_labels):
-  """Returns whether each group is to be updated, where that can be in doubt."""
-  lacking = {task.name for task, may in zip(tasks, may_lack_labels) if may}
+def _tasks_of_groups(model, tasks, task_losses):
+  """Returns the names of the tasks whose losses reach each group."""
   variables = [v for some in model.variables.values() for v in some]
-  reached = {}
-  for task in tasks:
-    reached[task.name] = variable_groups.reached(task_losses[task.name].sum,
-                                                 variables)
-    reached[task.name].add(f"log_variance/{task.name}")
+  reached = {task.name: variable_groups.reached(task_losses[task.name].sum,
+                                                variables) for task in tasks}
+  for task, variable in model.log_variances.items():
+    reached[task].add(variable.op.name)
+  return {group: [task for task, found in reached.items()
+                  if found & {v.op.name for v in members}]
+          for group, members in model.variables.items()}
+
+
+def _conditions(tasks_of_group, task_losses, may_lack_labels):
+  """Returns whether each group is to be updated, where that can be in doubt."""
+  lacking = {task for task, may in zip(task_losses, may_lack_labels) if may}
   conditions = {}
-  for group, members in model.variables.items():
-    names = {v.op.name for v in members}
-    users = [task for task, found in reached.items() if found & names]
+  for group, users in tasks_of_group.items():
     if users and lacking.issuperset(users):
       with tf.name_scope(f"has_labels/{group}"):
         conditions[group] = tf.reduce_any(tf.stack(
             [task_losses[task].weight for task in users]) > 0)
   return conditions
-
-
-def _pack_report(combined, label_weights, norms, rates):
-  with tf.name_scope("report"):
-    return tf.concat([
-        combined.task_losses, tf.stack(label_weights), combined.task_weights,
-        tf.stack(norms), tf.stack(rates), tf.reshape(combined.loss, [1])], 0)

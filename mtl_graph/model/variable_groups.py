@@ -17,6 +17,35 @@ _BARRIERS = frozenset(["StopGradient", "PreventGradient", "Ceil", "Floor",
 _TASK_SCOPES = ("tower/{}", "head/{}", "log_variance/{}")
 
 
+def own_scopes(task: str, variables: Sequence[str]) -> List[str]:
+  """Returns the scopes of a task's own variables that there are.
+
+  Args:
+    task: Name of the task.
+    variables: Names of the trainable variables.
+
+  Returns:
+    Those of tower/<task>, head/<task> and log_variance/<task> that hold one.
+  """
+  scopes = [scope.format(task) for scope in _TASK_SCOPES]
+  return [s for s in scopes
+          if any((v + "/").startswith(s + "/") for v in variables)]
+
+
+def shared_names(tasks: Sequence[str], variables: Sequence[str]) -> List[str]:
+  """Returns the variables that are shared: by scope, those of no task.
+
+  Args:
+    tasks: Names of the tasks.
+    variables: Names of the trainable variables.
+
+  Returns:
+    Names, in the order of `variables`.
+  """
+  own = [s + "/" for task in tasks for s in own_scopes(task, variables)]
+  return [v for v in variables if not (v + "/").startswith(tuple(own))]
+
+
 def default_groups(tasks: Sequence[str], variables: Sequence[str]
                    ) -> List[training_pb2.VariableGroup]:
   """Returns the document's own groups: one shared, then one per task.
@@ -29,19 +58,12 @@ def default_groups(tasks: Sequence[str], variables: Sequence[str]
     `VariableGroup` messages without an optimizer; "shared" is left out where
     nothing is shared.
   """
-  own = {task: [s.format(task) for s in _TASK_SCOPES] for task in tasks}
-
-  def scopes_in(scopes):
-    return [s for s in scopes
-            if any((v + "/").startswith(s + "/") for v in variables)]
-
-  claimed = [s for scopes in own.values() for s in scopes_in(scopes)]
-  shared = sorted({v for v in variables
-                   if not any((v + "/").startswith(s + "/") for s in claimed)})
+  shared = shared_names(tasks, variables)
   groups = [training_pb2.VariableGroup(name="shared", scope=shared)
             ] if shared else []
-  return groups + [training_pb2.VariableGroup(name=task, scope=scopes_in(s))
-                   for task, s in own.items()]
+  return groups + [
+      training_pb2.VariableGroup(name=task, scope=own_scopes(task, variables))
+      for task in tasks]
 
 
 def assign(groups: Sequence[training_pb2.VariableGroup],

@@ -169,6 +169,8 @@ def _write(path, names, values):
     with open(path + ".tmp", "w", encoding="utf-8", newline="") as file:
       _write_rows(file, path, names, values)
     os.replace(path + ".tmp", path)
+  except BrokenPipeError:
+    raise  # Whoever read our output has seen enough.
   except OSError as error:
     raise PredictError(f"{path}: cannot be written: {error.strerror}") from error
 

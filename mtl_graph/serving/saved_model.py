@@ -47,19 +47,18 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
     CheckpointError: If the checkpoint does not fit the experiment.
     ExportError: If the export cannot be written, or answers differently.
   """
+  aside = os.path.join(export_dir, f"writing-{os.getpid()}")
   try:
     os.makedirs(export_dir, exist_ok=True)
-    version = _next_version(export_dir)
-    aside = os.path.join(export_dir, f"writing-{version}-{os.getpid()}")
     _write(experiment, checkpoint, aside)
-  except (OSError, tf.errors.OpError) as error:
-    raise ExportError(f"{export_dir}: cannot be written: {error}; allowed: a "
-                      "folder of your own with space in it") from error
-  try:
     if raw is not None:
       _check(aside, raw, expected)
-    path = os.path.join(export_dir, str(version))
+    path = os.path.join(export_dir, str(_next_version(export_dir)))
     os.rename(aside, path)
+  except (OSError, tf.errors.OpError) as error:
+    raise ExportError(
+        f"{export_dir}: cannot be written: {str(error).splitlines()[0]}; "
+        "allowed: a folder of your own with space in it") from error
   finally:
     shutil.rmtree(aside, ignore_errors=True)
   return path

@@ -14,16 +14,19 @@ class Execution(Protocol):
   """Runs steps that were traced into a graph.
 
   Attributes:
+    step: The step, as traced into the graph.
     description: What the log says of it.
   """
+  step: graphs.Step
   description: str
 
-  def run(self, steps: int, stop: Callable[[], bool]) -> np.ndarray:
-    """Runs steps.
+  def run(self, steps: int, stop: Callable[[int], bool]) -> np.ndarray:
+    """Runs steps, up to the first whose report is not finite.
 
     Args:
       steps: How many, at least 1.
-      stop: Asked between steps (or blocks of them) whether to leave early.
+      stop: Called after each step (or block of them) with the number of steps
+        run so far; returns whether to leave early.
 
     Returns:
       A report per step that was run, shape `[K, R]`, K at least 1.
@@ -42,16 +45,17 @@ class SessionExecution:
       session: The session.
       description: What the log says of it.
     """
+    self.step = step
     self.description = description
     self._call = session.make_callable([step.report, step.train_op])
 
-  def run(self, steps: int, stop: Callable[[], bool]) -> np.ndarray:
+  def run(self, steps: int, stop: Callable[[int], bool]) -> np.ndarray:
     """Runs steps; see `Execution.run`."""
     reports = []
     for _ in range(steps):
       report = self._call()[0]
       reports.append(report)
-      if stop() or not np.isfinite(report).all():
+      if stop(len(reports)) or not np.isfinite(report).all():
         break
     return np.stack(reports)
 

@@ -3,12 +3,13 @@
 import contextlib
 import os
 import time
-from typing import Callable, Dict, Mapping, NamedTuple, Optional
+from typing import Callable, Dict, Mapping, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import outline
 from mtl_graph.checkpoints import checkpoints as checkpoints_lib
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.checkpoints import sessions
@@ -22,6 +23,7 @@ from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import execution as execution_lib
 from mtl_graph.training import interruption as interruption_lib
 from mtl_graph.training import model_dir as model_dir_lib
+from mtl_graph.training import outcome
 from mtl_graph.training import reporting
 from mtl_graph.training import run_state
 from mtl_graph.training import summaries
@@ -46,22 +48,6 @@ class Interrupted(Exception):
     self.signal = signal
 
 
-class Result(NamedTuple):
-  """What a run came to.
-
-  Attributes:
-    step: The last step.
-    checkpoint: Path of the checkpoint that was evaluated and exported.
-    metrics: Metrics by split, task and name; empty where there is nothing to
-      evaluate on.
-    export_path: The version exported, or None.
-  """
-  step: int
-  checkpoint: str
-  metrics: Dict[str, evaluator_lib.Metrics]
-  export_path: Optional[str]
-
-
 # Exports a checkpoint: (experiment, checkpoint, raw rows, what the training
 # graph answers on them) -> path of the version.
 Exporter = Callable[[experiment_pb2.Experiment, str, Dict, Dict], str]
@@ -81,16 +67,22 @@ def describe(experiment: experiment_pb2.Experiment,
   Raises:
     ConfigErrors, DataError: If experiment and data do not fit.
   """
+  experiment = outline.with_vocabularies(experiment)
   rows = _read_splits(experiment, arrays)
   model = graphs.build(experiment, features.measure(
       experiment.data.feature, rows["train"].raw))
+  with model.graph.as_default():
+    # Only so that what the step refuses is refused here too.
+    graphs.joint_step(experiment, model, model.batch,
+                      tf.identity(model.global_step),
+                      [False] * len(experiment.model.task))
   return reporting.ownership_table(model)
 
 
 def train(experiment: experiment_pb2.Experiment, model_dir: str,
           arrays: Optional[Arrays] = None, allow_changes: bool = False,
           exporter: Optional[Exporter] = None,
-          log: Callable[[str], None] = print) -> Result:
+          log: Callable[[str], None] = print) -> outcome.Result:
   """Trains an experiment, from its last checkpoint if there is one.
 
   Args:
@@ -103,7 +95,7 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     log: Takes each line of the log.
 
   Returns:
-    A `Result`.
+    An `outcome.Result`.
 
   Raises:
     ConfigErrors: If the experiment differs from the run's in what may not.
@@ -113,13 +105,14 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     TrainingError: If a loss or a gradient is not finite.
     Interrupted: If the run was asked to stop; it has saved.
   """
+  experiment = outline.with_vocabularies(experiment)
   with contextlib.ExitStack() as stack:
     interruption = stack.enter_context(interruption_lib.Interruption())
     stack.enter_context(model_dir_lib.lock(model_dir))
-    changed = _check_changes(experiment, model_dir, allow_changes)
+    changes = _check_changes(experiment, model_dir, allow_changes)
     run = _Run(experiment, model_dir, arrays, interruption, log)
     stack.enter_context(run.session)
-    run.start(changed, allow_changes)
+    run.start(changes, allow_changes)
     run.train()
     return run.finish(exporter)
 
@@ -135,11 +128,16 @@ def _read_splits(experiment, arrays) -> Dict[str, splits.Split]:
 
 
 def _check_changes(experiment, model_dir, allow_changes):
-  """Returns the changes since the last run; raises if they are refused."""
-  if checkpoints_lib.latest(model_dir) is None:
+  """Returns the changes since the last checkpoint; raises if they are refused.
+
+  What counts is the experiment inside the checkpoint: the file beside it may
+  already be that of a run that was killed before its first checkpoint.
+  """
+  path = checkpoints_lib.newest(model_dir)
+  if path is None:
     return []
   changes = compatibility.refused(compatibility.differences(
-      compatibility.read(model_dir), experiment))
+      compatibility.experiment_of(path), experiment))
   if not allow_changes:
     compatibility.refuse(changes, model_dir, "the same experiment, another "
                          "--model_dir, or --allow_changes")
@@ -161,30 +159,37 @@ class _Run:
         experiment.data.feature, self._split_rows["train"].raw))
     with self._model.graph.as_default():
       self._resident, self._feed = batches.resident(
-          len(labels.values), graphs.widths(experiment, self._model.transformed))
+          len(labels.values),
+          graphs.widths(experiment, self._model.transformed))
       self._fill = tf.local_variables_initializer()
       self._start_execution = execution_lib.build(
           experiment.training.execution,
           lambda: self._trace(batches.may_lack_labels(
               labels.weights, experiment.data.batch_size)))
+      cosines = self._trace_cosines()
       self._checkpoints = checkpoints_lib.Checkpoints(
           model_dir, experiment.training.checkpoint.keep)
     self.session = sessions.open_session(self._model.graph)
     self._evaluator = evaluator_lib.Evaluator(self.session, self._model,
                                               experiment)
-    self._batches = {}
-    self._state = None
-    self._step = self._first_step = 0
-    self._saved_step = None
     self._summaries = summaries.Summaries(
-        experiment, self._model, self.session, model_dir, self._batch_of_step)
-    self._execution = None
+        experiment, self._model, self.session, model_dir, cosines)
+    # Set by `start`.
+    self._batches = self._digests = self._state = self._execution = None
+    self._step = self._first_step = self._saved_step = None
 
   def _trace(self, may_lack_labels):
     """Adds one training step to the graph; see `graphs.joint_step`."""
     step, batch = self._batch_of_step()
     return graphs.joint_step(self._experiment, self._model, batch, step,
                              may_lack_labels)
+
+  def _trace_cosines(self):
+    if not self._experiment.training.summaries.gradient_cosine:
+      return {}
+    with tf.name_scope("gradient_cosines"):
+      step, batch = self._batch_of_step()
+      return graphs.gradient_cosines(self._experiment, self._model, batch, step)
 
   def _batch_of_step(self):
     step = tf.identity(self._model.global_step.read_value())
@@ -193,45 +198,66 @@ class _Run:
                                 data.batch_size, self._experiment.seed)
     return step, batches.gather(self._resident, rows)
 
-  def start(self, changed, allow_changes):
+  def start(self, changes, allow_changes):
     """Initializes or restores, and loads the training rows into the graph."""
     sessions.initialize(self.session)
-    saved = None
-    if changed:
-      path = checkpoints_lib.latest(self._model_dir)
+    self._checkpoints.recover()
+    path = checkpoints_lib.newest(self._model_dir)
+    if path is not None and changes:
       fresh = self._checkpoints.restore_matching(self.session, path)
       self._log(f"restored {path} under a changed experiment; "
                 f"{len(fresh)} variables start anew"
                 + (": " + ", ".join(fresh) if fresh else ""))
-    else:
-      saved = self._checkpoints.resume(self.session)
+    elif path is not None:
+      self._checkpoints.restore(self.session, path)
     self._batches = {split: self._evaluator.transform(rows)
                      for split, rows in self._split_rows.items()}
-    train_rows = self._batches["train"]
-    self._state = run_state.RunState(batches.digest(train_rows))
-    if saved:
-      state = run_state.RunState.from_json(saved)
-      if state.digest != self._state.digest and not allow_changes:
-        compatibility.refuse(["data.train: the rows have changed"],
-                             self._model_dir, "the same rows, another "
-                             "--model_dir, or --allow_changes")
-      state.digest = self._state.digest
-      self._state = state
-    self.session.run(self._fill, self._feed(train_rows))
+    self._digests = {split: batches.digest(rows)
+                     for split, rows in self._batches.items()}
+    self._state = run_state.RunState(config.to_text(self._experiment),
+                                     self._digests["train"])
+    if path is not None:
+      self._take_up(checkpoints_lib.read_state(path), changes, allow_changes)
+    if self._state.start_evaluating(self._experiment.evaluation,
+                                    self._digests.get("validation", "")):
+      self._log("the best checkpoint so far is set aside: it was chosen by "
+                "another measure")
+      self._checkpoints.set_best_aside()
+    self.session.run(self._fill, self._feed(self._batches["train"]))
     self._step = int(self.session.run(self._model.global_step))
     self._first_step = self._step
-    self._saved_step = self._step if saved else None
+    self._saved_step = self._step if path is not None else None
     self._execution = self._start_execution(self.session)
-    config.write(self._experiment, compatibility.path_of(self._model_dir))
+    if changes:
+      self._save()  # From here on it is a checkpoint of this experiment.
+    with model_dir_lib.writing(self._model_dir):
+      config.write(self._experiment, compatibility.path_of(self._model_dir))
+    self._introduce(path)
+
+  def _take_up(self, saved, changes, allow_changes):
+    """Takes up the state of an earlier process, as far as it still holds."""
+    same_rows = saved["digest"] == self._state.digest
+    if not same_rows and not allow_changes:
+      compatibility.refuse(["data.train: the rows have changed"],
+                           self._model_dir, "the same rows, another "
+                           "--model_dir, or --allow_changes")
+    if same_rows and not changes:
+      self._state.take_up(saved)
+    elif saved["best"]["value"] is not None:
+      self._log("the best checkpoint so far is set aside: it is of another "
+                "experiment")
+      self._checkpoints.set_best_aside()
+
+  def _introduce(self, path):
     self._log(reporting.ownership_table(self._model))
-    for line in reporting.warnings(self._experiment, train_rows.ids):
+    for line in reporting.warnings(self._experiment, self._batches):
       self._log(line)
     self._log("rows: " + ", ".join(f"{split} {len(rows.labels):,}"
                                    for split, rows in self._batches.items())
               + f"; execution: {self._execution.description}")
     if self._experiment.serving.warmup_requests:
       self._log("serving.warmup_requests: not written by this version")
-    if saved or changed:
+    if path is not None:
       self._log(f"going on from step {self._step}")
 
   def train(self):
@@ -240,20 +266,16 @@ class _Run:
     bar = reporting.ProgressBar(training.num_steps)
     reports, seconds = [], 0.0
     if self._done():
-      self._log(f"nothing left to do: step {self._step} of {training.num_steps} "
-                + ("reached" if self._step >= training.num_steps else
-                   "ended by early stopping")
-                + "; raise training.num_steps to go on")
+      self._log("nothing left to do: " + self._why_done())
     while not self._done() and not self._interruption.requested():
       started = time.monotonic()
       report = self._execution.run(
-          min(self._next_border() - self._step, self._steps_between_draws()),
-          self._interruption.requested)
+          self._next_border() - self._step, lambda steps:
+          bar.draw(self._step + steps) or self._interruption.requested())
       seconds += time.monotonic() - started
       self._check_finite(report)
       reports.append(report)
       self._step += len(report)
-      bar.draw(self._step)
       last = self._step >= training.num_steps
       evaluated = None
       if "validation" in self._batches and (
@@ -269,6 +291,12 @@ class _Run:
     bar.clear()
     if self._saved_step != self._step:
       self._save()
+    if self._step != self._first_step and self._step < training.num_steps and (
+        self._done()):
+      self._log(self._why_done())
+    self._leave_if_asked()
+
+  def _leave_if_asked(self):
     if self._interruption.requested():
       raise Interrupted(
           f"stopped by {self._interruption.signal.name} at step {self._step}; "
@@ -278,6 +306,18 @@ class _Run:
   def _done(self):
     return (self._step >= self._experiment.training.num_steps
             or self._state.should_stop(self._experiment.evaluation))
+
+  def _why_done(self):
+    """Says why no step is left to run, and what would change that."""
+    steps = self._experiment.training.num_steps
+    if self._step >= steps:
+      return (f"step {self._step} of {steps} reached; raise training.num_steps "
+              "to go on")
+    rule, best = self._experiment.evaluation.early_stopping, self._state.stopping
+    return (f"stopped early at step {self._step} of {steps}: {rule.metric} has "
+            f"not been better than {tables.number(best.value)} (step "
+            f"{best.step}) for {best.evaluations_since} evaluations; raise "
+            "evaluation.early_stopping.patience to go on")
 
   def _next_border(self):
     """Returns the next step at which something other than a step happens."""
@@ -289,30 +329,30 @@ class _Run:
         borders.append((self._step // every + 1) * every)
     return min(borders)
 
-  def _steps_between_draws(self):
-    """Returns how many steps to run before the progress bar is looked after."""
-    return max(1, self._experiment.training.num_steps // 100)
-
   def _check_finite(self, reports):
     """Raises if the last step met a loss or a gradient that is not finite."""
     if np.isfinite(reports[-1]).all():
       return
-    report = graphs.unpack_report(reports[-1], len(self._tasks))
-    step = self._step + len(reports)
+    step = self._execution.step
+    report = graphs.unpack_report(reports[-1], step.sizes)
     found = [f"the loss of task '{task.name}' is {loss}"
              for task, loss in zip(self._tasks, report.task_losses)
              if not np.isfinite(loss)]
-    if not found:
-      trained = [g.name for g in self._model.groups if not g.frozen]
-      found = [f"the gradient of group '{group}' is {norm}"
-               for group, norm in zip(trained, report.gradient_norms)
-               if not np.isfinite(norm)]
-    last_good = checkpoints_lib.latest(self._model_dir)
+    trained = [g.name for g in self._model.groups if not g.frozen]
+    groups = [group for group, norm in zip(trained, report.gradient_norms)
+              if not np.isfinite(norm)]
+    if not found and groups:
+      # A task whose own layers are hit comes before what tasks share.
+      group = min(groups, key=lambda g: len(step.tasks_of_group[g]))
+      found = [f"the gradient of group '{group}' is not finite, reached by task "
+               + ", ".join(f"'{t}'" for t in step.tasks_of_group[group])]
+    last_good = checkpoints_lib.newest(self._model_dir)
     raise TrainingError(
-        f"step {step}: {' and '.join(found) or 'the total loss is not finite'}; "
-        "nothing was saved since; last good checkpoint: "
-        f"{last_good or 'none'}; try a lower learning rate, clipping or other "
-        "scales")
+        f"step {self._step + len(reports)}: "
+        f"{' and '.join(found) or 'the total loss is not finite'}; nothing was "
+        f"saved since; last good checkpoint: {last_good or 'none'}; lower the "
+        "learning rate or clip the gradient, in another --model_dir or with "
+        "--allow_changes")
 
   def _evaluate_and_keep_best(self):
     metrics = self._evaluator.evaluate(self._batches["validation"])
@@ -327,64 +367,51 @@ class _Run:
 
   def _report(self, reports, seconds, metrics):
     """Prints the line of an interval and writes its summaries."""
-    report = graphs.unpack_report(reports, len(self._tasks))
+    report = graphs.unpack_report(reports, self._execution.step.sizes)
     rate = len(reports) * self._experiment.data.batch_size / max(seconds, 1e-9)
     self._log(reporting.log_line(
         self._step, self._experiment.training.num_steps, self._tasks, report,
         rate, metrics))
-    self._summaries.write(self._step, report, rate, metrics)
+    with model_dir_lib.writing(self._model_dir):
+      self._summaries.write(self._step, report, rate, metrics)
 
-  def finish(self, exporter) -> Result:
+  def finish(self, exporter) -> outcome.Result:
     """Evaluates the best or last checkpoint, and exports it."""
     self._summaries.close()
-    which = "best" if self._state.best_step is not None else "latest"
-    checkpoint = checkpoints_lib.choose(self._model_dir, which)
-    finished = self._finished(checkpoint)
+    checkpoint = checkpoints_lib.choose(
+        self._model_dir,
+        "best" if self._state.best.step is not None else "latest")
+    basis = {"steps": self._step, "checkpoint": checkpoint,
+             "digests": self._digests, "experiment": self._state.experiment}
+    finished = outcome.read(self._model_dir, basis)
     if finished is not None:
-      return Result(self._step, checkpoint, finished, None)
+      return finished
     if self._state.courses:
       self._log("validation loss by task:\n"
                 + reporting.convergence_table(self._state.courses))
-    if checkpoint != checkpoints_lib.latest(self._model_dir):
+    if checkpoints_lib.step_of(checkpoint) != self._step:
       self._checkpoints.restore(self.session, checkpoint)
     metrics = {split: self._evaluator.evaluate(self._batches[split])
                for split in ("validation", "test") if split in self._batches}
-    log_variances = self.session.run(graphs.log_variances(self._model))
-    if log_variances:
-      self._log("learned uncertainty:\n"
-                + reporting.uncertainty_table(self._tasks, log_variances))
+    if self._model.log_variances:
+      self._log("learned uncertainty:\n" + reporting.uncertainty_table(
+          self._tasks, self.session.run(self._model.log_variances)))
     if metrics:
       self._log(f"metrics of {checkpoint}:\n" + tables.metrics_table(metrics))
+      with model_dir_lib.writing(self._model_dir):
+        tables.write_json({"checkpoint": checkpoint, **metrics},
+                          os.path.join(self._model_dir, "metrics.json"))
+    self._leave_if_asked()
     export_path = None
     if exporter is not None and self._experiment.HasField("serving"):
-      export_path = exporter(self._experiment, checkpoint, *self._sample())
+      export_path = exporter(
+          self._experiment, checkpoint, *self._evaluator.sample(
+              self._split_rows.get("validation", self._split_rows["train"])))
       self._log(f"exported {export_path}")
-    # Last of all: where this file tells of these steps, nothing is left to do.
-    tables.write_json({"checkpoint": checkpoint, "trained_steps": self._step,
-                       **metrics}, self._metrics_path())
-    return Result(self._step, checkpoint, metrics, export_path)
-
-  def _finished(self, checkpoint):
-    """Returns the metrics of an earlier run that came this far, or None."""
-    if self._step != self._first_step or not os.path.exists(
-        self._metrics_path()):
-      return None
-    saved = tables.read_json(self._metrics_path())
-    if (saved.pop("checkpoint", None), saved.pop("trained_steps", None)) != (
-        checkpoint, self._step):
-      return None
-    return saved
-
-  def _metrics_path(self):
-    return os.path.join(self._model_dir, "metrics.json")
-
-  def _sample(self, rows=256):
-    """Returns some real rows as served, and what the training graph says."""
-    split = "validation" if "validation" in self._batches else "train"
-    raw = {name: values[:rows]
-           for name, values in self._split_rows[split].raw.items()}
-    batch = batches.Batch(*[m[:rows] for m in self._batches[split]])
-    return raw, self._evaluator.predict(batch)
+    result = outcome.Result(self._step, checkpoint, metrics, export_path)
+    with model_dir_lib.writing(self._model_dir):
+      outcome.write(self._model_dir, basis, result)
+    return result
 
 
 def _at(step: int, every: int) -> bool:

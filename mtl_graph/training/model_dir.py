@@ -5,9 +5,33 @@ import fcntl
 import os
 from typing import Iterator
 
+import tensorflow.compat.v1 as tf
+
 
 class ModelDirError(Exception):
   """A folder that cannot be trained into."""
+
+
+@contextlib.contextmanager
+def writing(model_dir: str) -> Iterator[None]:
+  """Turns what goes wrong in writing to a run's folder into one line.
+
+  Args:
+    model_dir: The run's folder.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    ModelDirError: If a write fails, for want of space or of the right say.
+  """
+  try:
+    yield
+  except (OSError, tf.errors.OpError) as error:
+    reason = getattr(error, "message", None) or str(error)
+    raise ModelDirError(f"{model_dir}: cannot be written to: "
+                        f"{reason.splitlines()[0]}; allowed: a folder of your "
+                        "own with space in it") from error
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import List, Mapping, Optional, Sequence
 import numpy as np
 
 from mtl_graph import outline
+from mtl_graph.data import batches
 from mtl_graph.data import features
 from mtl_graph.data import labels
 from mtl_graph.evaluation import tables
@@ -46,19 +47,25 @@ def convergence_table(courses: Mapping[str, run_state.Course]) -> str:
   return tables.align(rows)
 
 
-def warnings(experiment: experiment_pb2.Experiment, ids: np.ndarray
-             ) -> List[str]:
+def warnings(experiment: experiment_pb2.Experiment,
+             rows: Mapping[str, batches.Batch]) -> List[str]:
   """Lists what is allowed but often a mistake.
 
   Args:
     experiment: The experiment.
-    ids: Category ids of the training rows, shape `[N, C]`.
+    rows: A `Batch` of all rows, by split.
 
   Returns:
-    A line for each feature that reads a task's label, and for each whose
-    training rows hold categories it does not know, or none.
+    A line for each feature that reads a task's label, for each whose training
+    rows hold categories it does not know, or none, and for each task without a
+    label in a split.
   """
-  lines = []
+  lines, ids = [], rows["train"].ids
+  for split, batch in rows.items():
+    for t, task in enumerate(experiment.model.task):
+      if not batch.weights[:, t].any():
+        lines.append(f"warning: no {split} row has a label for task "
+                     f"'{task.name}'; its metrics there are not numbers")
   by_column = {labels.column_of(task): task.name
                for task in experiment.model.task}
   categorical = 0

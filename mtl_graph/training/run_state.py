@@ -1,7 +1,7 @@
 """What a run knows beside its variables, saved in every checkpoint."""
 
 import math
-from typing import Any, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 
 from mtl_graph.protos import training_pb2
 
@@ -25,42 +25,92 @@ class Course(NamedTuple):
   last_step: int
 
 
-class RunState:
-  """Best value, early stopping's counters, and the course of each task.
+class Best:
+  """The best value of one validation metric so far.
+
+  A value says nothing of another metric or of other rows: what it is a value of
+  goes along with it, and where that changes it starts anew.
 
   Attributes:
-    digest: Fingerprint of the training rows.
-    courses: A `Course` by task.
-    best_value: Best value of `evaluation.best.metric` so far, or None.
-    best_step: Its step.
-    stopping_value: Best value of early stopping's metric so far, or None.
-    evaluations_without_best: Evaluations in a row since then.
-    evaluated_step: Step of the last evaluation, or None.
+    measured: What it is a value of: metric, goal and fingerprint of the rows.
+    value: The best value, or None.
+    step: Its step, or None.
+    evaluations_since: Evaluations in a row that were no better.
   """
 
-  def __init__(self, digest: str):
+  def __init__(self, measured: Optional[Sequence[str]] = None,
+               value: Optional[float] = None, step: Optional[int] = None,
+               evaluations_since: int = 0):
+    self.measured = measured
+    self.value = value
+    self.step = step
+    self.evaluations_since = evaluations_since
+
+  def take(self, value: float, step: int, goal: int,
+           min_delta: float = 0.0) -> bool:
+    """Takes note of a value; returns whether it is the best so far."""
+    if not _better(value, self.value, goal, min_delta):
+      self.evaluations_since += 1
+      return False
+    self.value, self.step, self.evaluations_since = value, step, 0
+    return True
+
+
+class RunState:
+  """What the run has seen: best values and the course of each task.
+
+  Attributes:
+    experiment: Text of the experiment, its vocabularies in line.
+    digest: Fingerprint of the training rows.
+    courses: A `Course` by task.
+    best: `Best` of `evaluation.best`.
+    stopping: `Best` of `evaluation.early_stopping`.
+  """
+
+  def __init__(self, experiment: str, digest: str):
+    self.experiment = experiment
     self.digest = digest
     self.courses: Dict[str, Course] = {}
-    self.best_value: Optional[float] = None
-    self.best_step: Optional[int] = None
-    self.stopping_value: Optional[float] = None
-    self.evaluations_without_best = 0
-    self.evaluated_step: Optional[int] = None
+    self.best = Best()
+    self.stopping = Best()
 
   def to_json(self) -> Dict[str, Any]:
     """Returns the state as values that JSON has."""
-    return {**vars(self), "courses": {
-        task: course._asdict() for task, course in self.courses.items()}}
+    return {"experiment": self.experiment, "digest": self.digest,
+            "courses": {task: course._asdict()
+                        for task, course in self.courses.items()},
+            "best": vars(self.best), "stopping": vars(self.stopping)}
 
-  @classmethod
-  def from_json(cls, saved: Mapping[str, Any]) -> "RunState":
-    """Returns the state that `to_json` returned."""
-    state = cls(saved["digest"])
-    for key, value in saved.items():
-      setattr(state, key, value)
-    state.courses = {task: Course(**course)
-                     for task, course in saved["courses"].items()}
-    return state
+  def take_up(self, saved: Mapping[str, Any]) -> None:
+    """Takes up what an earlier process had seen, as `to_json` returned it."""
+    self.courses = {task: Course(**course)
+                    for task, course in saved["courses"].items()}
+    self.best = Best(**saved["best"])
+    self.stopping = Best(**saved["stopping"])
+
+  def start_evaluating(self, evaluation: training_pb2.Evaluation,
+                       rows_digest: str) -> bool:
+    """Says by what and on which rows the run is going to be measured.
+
+    Args:
+      evaluation: The `Evaluation` message.
+      rows_digest: Fingerprint of the validation rows.
+
+    Returns:
+      Whether an earlier best checkpoint is no longer the best by this measure.
+    """
+    def measure(rule, present):
+      return ([rule.metric, training_pb2.Goal.Name(rule.goal), rows_digest]
+              if present else None)
+    stale = self.best.value is not None
+    best = measure(evaluation.best, evaluation.HasField("best"))
+    if self.best.measured != best:
+      self.best = Best(best)
+    stopping = measure(evaluation.early_stopping,
+                       evaluation.HasField("early_stopping"))
+    if self.stopping.measured != stopping:
+      self.stopping = Best(stopping)
+    return stale and self.best.value is None
 
   def record(self, step: int, metrics: Mapping[str, Mapping[str, float]],
              evaluation: training_pb2.Evaluation) -> bool:
@@ -74,7 +124,6 @@ class RunState:
     Returns:
       Whether this is the best checkpoint so far.
     """
-    self.evaluated_step = step
     for task, values in metrics.items():
       loss, old = values["loss"], self.courses.get(task)
       if old is None:
@@ -86,24 +135,17 @@ class RunState:
             step if better else old.best_step, loss, step)
     if evaluation.HasField("early_stopping"):
       rule = evaluation.early_stopping
-      value = value_of(metrics, rule.metric)
-      if _better(value, self.stopping_value, rule.goal, rule.min_delta):
-        self.stopping_value = value
-        self.evaluations_without_best = 0
-      else:
-        self.evaluations_without_best += 1
+      self.stopping.take(value_of(metrics, rule.metric), step, rule.goal,
+                         rule.min_delta)
     if not evaluation.HasField("best"):
       return False
-    value = value_of(metrics, evaluation.best.metric)
-    if not _better(value, self.best_value, evaluation.best.goal):
-      return False
-    self.best_value, self.best_step = value, step
-    return True
+    return self.best.take(value_of(metrics, evaluation.best.metric), step,
+                          evaluation.best.goal)
 
   def should_stop(self, evaluation: training_pb2.Evaluation) -> bool:
     """Returns whether early stopping ends the run here."""
     return (evaluation.HasField("early_stopping")
-            and self.evaluations_without_best
+            and self.stopping.evaluations_since
             >= evaluation.early_stopping.patience)
 
 

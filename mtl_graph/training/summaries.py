@@ -1,11 +1,10 @@
 """Scalars for TensorBoard, in `model_dir/summaries`."""
 
 import os
-from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from mtl_graph.data import batches
 from mtl_graph.evaluation import evaluator
 from mtl_graph.model import graphs
 from mtl_graph.protos import experiment_pb2
@@ -17,7 +16,7 @@ class Summaries:
 
   def __init__(self, experiment: experiment_pb2.Experiment, model: graphs.Graph,
                session: tf.Session, model_dir: str,
-               batch_of_step: Callable[[], Tuple[tf.Tensor, batches.Batch]]):
+               cosines: Mapping[Tuple[str, str], tf.Tensor]):
     """Prepares a writer.
 
     Args:
@@ -25,16 +24,15 @@ class Summaries:
       model: The graph.
       session: A session on it.
       model_dir: The run's folder.
-      batch_of_step: Adds the global step and its batch to the current graph;
-        used where gradient cosines are asked for.
+      cosines: What `graphs.gradient_cosines` returned, or nothing.
     """
     self._experiment = experiment
     self._model = model
     self._session = session
     self._folder = os.path.join(model_dir, "summaries")
-    self._batch_of_step = batch_of_step
+    self._cosines = {f"gradient_cosine/{a}/{b}": cosine
+                     for (a, b), cosine in cosines.items()}
     self._writer = None
-    self._cosines = None
 
   def write(self, step: int, report: graphs.Report, rate: float,
             metrics: Optional[evaluator.Metrics]) -> None:
@@ -57,8 +55,8 @@ class Summaries:
       values = scalars(
           [task.name for task in self._experiment.model.task],
           [g.name for g in self._model.groups if not g.frozen], report, rate,
-          metrics, self._session.run(graphs.log_variances(self._model)))
-      values.update(self._gradient_cosines())
+          metrics, self._session.run(self._model.log_variances))
+      values.update(self._session.run(self._cosines))
       self._writer.add_summary(tf.Summary(value=[
           tf.Summary.Value(tag=tag, simple_value=float(value))
           for tag, value in values.items()]), step)
@@ -68,18 +66,6 @@ class Summaries:
     """Closes the file."""
     if self._writer is not None:
       self._writer.close()
-
-  def _gradient_cosines(self):
-    if not self._experiment.training.summaries.gradient_cosine:
-      return {}
-    if self._cosines is None:
-      with tf.name_scope("gradient_cosines"):
-        step, batch = self._batch_of_step()
-        self._cosines = {
-            f"gradient_cosine/{a}/{b}": cosine
-            for (a, b), cosine in graphs.gradient_cosines(
-                self._experiment, self._model, batch, step).items()}
-    return self._session.run(self._cosines)
 
 
 def scalars(tasks: Sequence[str], groups: Sequence[str],

@@ -16,6 +16,7 @@ from absl.testing import absltest
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+import mtl_graph.train
 from mtl_graph.checkpoints import checkpoints
 
 _STEPS = 400
@@ -91,8 +92,8 @@ class KillTest(absltest.TestCase):
     """Starts the launcher as a user does."""
     path = os.pathsep.join(os.path.abspath(p or ".") for p in sys.path)
     process = subprocess.Popen(
-        [sys.executable, "-m", "mtl_graph.train", "--config", self._config,
-         "--model_dir", model_dir],
+        [sys.executable, "-m", mtl_graph.train.__name__, "--config",
+         self._config, "--model_dir", model_dir],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PYTHONPATH": path})
     self.addCleanup(process.stdout.close)
