@@ -84,7 +84,7 @@ def load(path: str, overrides: Sequence[str] = ()
       field or holds no value of its type.
   """
   try:
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
       text = file.read()
   except (OSError, UnicodeDecodeError) as error:
     reason = getattr(error, "strerror", None) or "it is not UTF-8 text"

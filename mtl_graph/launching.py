@@ -104,8 +104,10 @@ def _explain(error: str) -> str:
   """Says what is wrong with a flag as everything else says it."""
   error = re.sub(r"^flag --(\w+)=None: .* must have a value other than None\.",
                  r"--\1: found nothing; required", error, flags=re.MULTILINE)
-  return re.sub(r"^flag --(\w+)=(.*): \('Non-boolean argument.*",
-                r"--\1: found '\2'; allowed: true or false", error)
+  error = re.sub(r"^flag --(\w+)=(.*): \('Non-boolean argument.*",
+                 r"--\1: found '\2'; allowed: true or false", error)
+  return re.sub(r"^flag --(\w+)=(.*): allowed: ",
+                r"--\1: found '\2'; allowed: ", error, flags=re.MULTILINE)
 
 
 def _fail(code: int, message) -> int:

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 from typing import Any, Dict, List, Optional
 
 import tensorflow.compat.v1 as tf
@@ -47,7 +48,10 @@ class Checkpoints:
     """Takes up the lists of checkpoints kept by an earlier process."""
     for saver, folder in ((self._saver, self._model_dir),
                           (self._best_saver, self._best_dir)):
-      state = tf.train.get_checkpoint_state(folder)
+      try:
+        state = tf.train.get_checkpoint_state(folder)
+      except (ValueError, tf.errors.OpError):
+        continue  # Damaged: its checkpoints stay, as nothing lists them.
       if state:
         saver.recover_last_checkpoints([
             p for p in state.all_model_checkpoint_paths
@@ -161,21 +165,31 @@ def restore_into(session: tf.Session, saver: tf.train.Saver, path: str) -> None:
 
 
 def latest(folder: str) -> Optional[str]:
-  """Returns the path of the newest whole checkpoint of a folder, or None.
+  """Returns the path of the newest checkpoint of a folder, or None.
 
-  Falls back on the files themselves where the `checkpoint` file that names them
-  is missing or empty, as after a crash of the machine.
+  Falls back on the files themselves, and takes the newest that is whole, where
+  the `checkpoint` file that names them is missing, damaged or out of date, as
+  after a crash of the machine.
   """
-  path = None
-  if os.path.isfile(os.path.join(folder, "checkpoint")):
-    path = tf.train.latest_checkpoint(folder)
-  if path is None:
-    found = glob.glob(os.path.join(glob.escape(folder), "model.ckpt-*.index"))
-    steps = [int(p[:-len(".index")].rpartition("-")[2]) for p in found
-             if p[:-len(".index")].rpartition("-")[2].isdigit()]
-    if steps:
-      path = os.path.join(folder, f"model.ckpt-{max(steps)}")
-  return path
+  try:
+    state = tf.train.get_checkpoint_state(folder)
+  except (ValueError, tf.errors.OpError):
+    state = None
+  if state and os.path.isfile(state.model_checkpoint_path + ".index"):
+    return state.model_checkpoint_path
+  found = [p[:-len(".index")] for p in glob.glob(
+      os.path.join(glob.escape(folder), "model.ckpt-*.index"))]
+  numbered = [p for p in found if p.rpartition("-")[2].isdigit()]
+  return next((p for p in sorted(numbered, key=step_of, reverse=True)
+               if _is_whole(p)), None)
+
+
+def _is_whole(path: str) -> bool:
+  try:
+    tf.train.load_checkpoint(path).get_variable_to_shape_map()
+  except (tf.errors.OpError, ValueError, RuntimeError):
+    return False
+  return bool(glob.glob(glob.escape(path) + ".data-*"))
 
 
 def newest(model_dir: str) -> Optional[str]:
@@ -248,5 +262,8 @@ def _cannot(path, error):
 
 
 def _first_line(error) -> str:
+  """Returns the line of an error that says what is wrong."""
   text = getattr(error, "message", None) or str(error)
-  return text.strip().split("\n")[0].rstrip(".")
+  # TensorFlow puts it behind the trace of the op that failed.
+  behind = re.search(r"Node: '[^']*'\n(.+)", text)
+  return (behind.group(1) if behind else text.strip().split("\n")[0]).rstrip(".")

@@ -79,9 +79,19 @@ def differences(old: message_lib.Message, new: message_lib.Message,
         if nested or field.containing_oneof is not None:
           found += nested or [f"{where}: " + (
               "set -> unset" if old.HasField(field.name) else "unset -> set")]
-    elif a != b:
-      found.append(f"{where}: {a} -> {b}")
+    elif _stated(old, field) != _stated(new, field):
+      found.append(f"{where}: {_stated(old, field)} -> {_stated(new, field)}")
   return found
+
+
+def _stated(message, field):
+  """Returns a field's value; "unset" where that means something of its own."""
+  if not message.HasField(field.name) and not field.has_default_value:
+    return "unset"
+  value = getattr(message, field.name)
+  if field.enum_type is not None:
+    return field.enum_type.values_by_number[value].name
+  return value
 
 
 def refused(changes: Sequence[str], allowed: Sequence[str] = FREE

@@ -50,11 +50,21 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
     save = self._checkpoints.save_best if best else self._checkpoints.save
     return save(self._session, state or {"step": step}, step)
 
+  def _resume(self):
+    """Goes on as a new process does; returns the state, None if there is none."""
+    self._checkpoints = self._new()
+    self._checkpoints.recover()
+    path = checkpoints.newest(self._folder)
+    if path is None:
+      return None
+    self._checkpoints.restore(self._session, path)
+    return checkpoints.read_state(path)
+
   def _value(self):
     return self._session.run(self._variable).tolist()
 
   def test_nothing_to_resume(self):
-    self.assertIsNone(self._checkpoints.resume(self._session))
+    self.assertIsNone(self._resume())
     self.assertIsNone(checkpoints.latest(self._folder))
     self.assertEqual(self._value(), [0, 0])
 
@@ -63,13 +73,12 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
     path = self._save(2, _STATE)
     self.assertEqual(path, os.path.join(self._folder, "model.ckpt-2"))
     self.assertEqual(checkpoints.latest(self._folder), path)
-    again = self._new()
-    self.assertEqual(again.resume(self._session), _STATE)
+    self.assertEqual(self._resume(), _STATE)
     self.assertEqual(self._value(), [2, 0.5])
 
   def test_state_that_json_has_not_comes_back(self):
     self._save(1, {"best": float("nan"), "low": float("-inf")})
-    state = self._new().resume(self._session)
+    state = self._resume()
     self.assertTrue(np.isnan(state["best"]))
     self.assertEqual(state["low"], float("-inf"))
 
@@ -86,8 +95,7 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
   def test_keeps_the_newest_across_a_resume(self):
     for step in (5, 10):
       self._save(step)
-    self._checkpoints = self._new()
-    self._checkpoints.resume(self._session)
+    self._resume()
     self._save(15)
     self.assertEqual(_names(self._folder), [10, 15])
 
@@ -98,17 +106,61 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
       self._save(step)
     best = os.path.join(self._folder, "best")
     self.assertEqual(_names(best), [5])
-    self._checkpoints = self._new()
-    self.assertEqual(self._checkpoints.resume(self._session), {"step": 20})
+    self.assertEqual(self._resume(), {"step": 20})
     path = self._save(25, best=True)
     self.assertEqual(path, os.path.join(best, "model.ckpt-25"))
     self.assertEqual(_names(best), [25])
     self.assertEqual(_names(self._folder), [15, 20])
 
+  def test_the_best_is_gone_on_from_where_it_is_the_newest(self):
+    self._save(5)
+    path = self._save(7, best=True)
+    self.assertEqual(checkpoints.newest(self._folder), path)
+    self.assertEqual(checkpoints.latest(self._folder),
+                     os.path.join(self._folder, "model.ckpt-5"))
+    self.assertEqual(self._resume(), {"step": 7})
+    self.assertEqual(self._value(), [7, 0.5])
+
+  def test_a_best_set_aside_is_the_best_no_more(self):
+    self._save(5)
+    for step in (3, 5, 5):
+      self._save(step, best=True)
+      self._checkpoints.set_best_aside()
+    self.assertEqual(checkpoints.choose(self._folder, ""),
+                     os.path.join(self._folder, "model.ckpt-5"))
+    self.assertCountEqual(
+        [name for name in os.listdir(self._folder) if "best" in name],
+        ["best-until-3", "best-until-5", "best-until-5-again"])
+    self._checkpoints.set_best_aside()  # There is none.
+    path = self._save(9, best=True)
+    self.assertEqual(checkpoints.choose(self._folder, ""), path)
+    self.assertEqual(_names(os.path.join(self._folder, "best-until-3")), [3])
+
+  @parameterized.parameters(float("nan"), float("inf"))
+  def test_what_is_not_finite_is_not_saved(self, value):
+    path = self._save(5)
+    self._session.run(self._assign, {self._input: [1, value]})
+    with self.assertRaisesRegex(
+        checkpoints.CheckpointError, "^step 10: not saved, as x holds numbers "
+        f"that are not finite; last good checkpoint: {path}$"):
+      self._checkpoints.save(self._session, {}, 10)
+    self.assertEqual(_names(self._folder), [5])
+
+  def test_killed_saves_leave_nothing(self):
+    self._save(5)
+    for folder in (self._folder, os.path.join(self._folder, "best")):
+      os.makedirs(folder, exist_ok=True)
+      with open(os.path.join(
+          folder, "model.ckpt-10.data-00000-of-00001.tempstate123"), "wb"):
+        pass
+    self._resume()
+    self.assertEmpty([name for _, _, names in os.walk(self._folder)
+                      for name in names if "tempstate" in name])
+
   def test_a_checkpoint_may_be_saved_again(self):
     self._save(5, {"a": 1})
     self._save(5, {"a": 2})
-    self.assertEqual(self._new().resume(self._session), {"a": 2})
+    self.assertEqual(self._resume(), {"a": 2})
 
   def test_a_moved_run_goes_on(self):
     self._save(5)
@@ -117,8 +169,7 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
     os.rename(self._folder, moved)
     os.mkdir(self._folder)  # To be removed in the end.
     self._folder, left = moved, self._folder
-    self._checkpoints = self._new()
-    self.assertEqual(self._checkpoints.resume(self._session), {"step": 5})
+    self.assertEqual(self._resume(), {"step": 5})
     self._save(10)
     self.assertEqual(_names(moved), [5, 10])
     self.assertEqual(checkpoints.choose(moved, "best"),
@@ -139,7 +190,7 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
         file.write(content)
     self.assertEqual(checkpoints.latest(self._folder),
                      os.path.join(self._folder, "model.ckpt-15"))
-    self.assertEqual(self._new().resume(self._session), {"step": 15})
+    self.assertEqual(self._resume(), {"step": 15})
 
   @parameterized.named_parameters(
       ("index_cut_off", "model.ckpt-10.index", 10),
@@ -150,7 +201,7 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
       self._save(step)
     os.remove(os.path.join(self._folder, "checkpoint"))
     self._damage(name, size)
-    self.assertEqual(self._new().resume(self._session), {"step": 5})
+    self.assertEqual(self._resume(), {"step": 5})
 
   def _damage(self, name, size):
     path = os.path.join(self._folder, name)
@@ -281,11 +332,12 @@ class ChooseTest(absltest.TestCase):
         checkpoints.CheckpointError, f"^{self._folder}: found no checkpoint;"):
       self._choose("")
     with self.assertRaisesRegex(checkpoints.CheckpointError,
-                                "found no latest checkpoint; allowed: best, "):
+                                "found no checkpoint 'latest'; allowed: best, "
+                                ):
       self._choose("latest")
     self._make("model.ckpt-20")
     with self.assertRaisesRegex(checkpoints.CheckpointError,
-                                "found no best checkpoint"):
+                                "found no checkpoint 'best'"):
       self._choose("best")
     with self.assertRaisesRegex(checkpoints.CheckpointError,
                                 "found no checkpoint 'model.ckpt-5'; allowed"):

@@ -5,8 +5,10 @@ import tempfile
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.protos import experiment_pb2
 
@@ -105,6 +107,7 @@ class RefusedTest(parameterized.TestCase):
       "training.summaries.enabled=false",
       "evaluation.every_steps=20", "serving.warmup_requests=4",
       "evaluation.best={ metric: 'a/auc' goal: MAXIMIZE }",
+      "data.train.csv.path=other.csv", "data.train.csv.strip_spaces=true",
       "data.validation={ csv { path: 'v' } }",
       "data.test={ npz { path: 't' } }")
   def test_free(self, assignment):
@@ -139,16 +142,26 @@ class RefusedTest(parameterized.TestCase):
                      ["seed", "model.task[0].label.column"])
 
 
-class ReadTest(absltest.TestCase):
+class ExperimentOfTest(absltest.TestCase):
 
-  def test_reads_what_a_run_was_started_with(self):
+  def save(self, folder, state):
+    with tf.Graph().as_default(), tf.Session() as session:
+      saved = checkpoints.Checkpoints(folder)
+      session.run(tf.global_variables_initializer())
+      return saved.save(session, state, 3)
+
+  def test_reads_what_a_checkpoint_was_trained_under(self):
     folder = self.enter_context(tempfile.TemporaryDirectory())
-    self.assertEqual(compatibility.read(folder), experiment_pb2.Experiment())
     experiment = config.parse(_TEXT)
-    path = compatibility.path_of(folder)
-    self.assertEqual(os.path.relpath(path, folder), "experiment.pbtxt")
-    config.write(experiment, path)
-    self.assertEqual(compatibility.read(folder), experiment)
+    path = self.save(folder, {"experiment": config.to_text(experiment)})
+    self.assertEqual(compatibility.experiment_of(path), experiment)
+
+  def test_checkpoint_that_does_not_say_is_refused(self):
+    folder = self.enter_context(tempfile.TemporaryDirectory())
+    path = self.save(folder, {})
+    with self.assertRaisesRegex(checkpoints.CheckpointError,
+                                "does not say which experiment it is of"):
+      compatibility.experiment_of(path)
 
 
 if __name__ == "__main__":

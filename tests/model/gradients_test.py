@@ -77,7 +77,9 @@ class BuildTest(parameterized.TestCase, tf.test.TestCase):
     with tf.Graph().as_default(), tf.Session() as session:
       table = tf.get_variable("table", [4, 2])
       loss = tf.reduce_sum(tf.gather(table, [1, 3, 1]))
-      gradient, = gradients.build(loss, {"g": [table]})["g"]
+      sparse = gradients.build(loss, {"g": [table]})
+      self.assertIsInstance(sparse["g"][0], tf.IndexedSlices)
+      gradient, = gradients.densify(sparse)["g"]
       self.assertIsInstance(gradient, tf.Tensor)
       found, norm = session.run([gradient, gradients.norm([gradient])])
     self.assertAllEqual(found, [[0, 0], [2, 2], [0, 0], [1, 1]])

@@ -92,7 +92,7 @@ class _Run:
     """Runs a step; returns its rows and its report taken apart."""
     rows, report, _ = self.session.run(
         [self.rows, self.step.report, self.step.train_op])
-    return rows, graphs.unpack_report(report, 2)
+    return rows, graphs.unpack_report(report, self.step.sizes)
 
   def train(self, steps):
     for _ in range(steps):
@@ -152,7 +152,7 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_unpack_report_of_many_steps(self):
     report = np.arange(3 * 13.0).reshape([3, 13])
-    found = graphs.unpack_report(report, 2)
+    found = graphs.unpack_report(report, graphs.Report(2, 2, 2, 3, 3, 1))
     self.assertAllEqual(found.task_losses, report[:, :2])
     self.assertAllEqual(found.label_weights, report[:, 2:4])
     self.assertAllEqual(found.task_weights, report[:, 4:6])

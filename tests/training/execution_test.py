@@ -38,20 +38,22 @@ class ExecutionTest(parameterized.TestCase):
 
   def test_reports_every_step(self):
     built = self._build()
-    reports = built.run(3, lambda: False)
+    reports = built.run(3, lambda steps: False)
     np.testing.assert_allclose(reports, [[0, 1 / 4], [1, 1 / 3], [2, 1 / 2]])
-    self.assertEqual(built.run(1, lambda: False).shape, (1, 2))
+    self.assertEqual(built.run(1, lambda steps: False).shape, (1, 2))
     self.assertEqual(self._session.run(self._counter), 4)
 
   def test_leaves_when_asked_to_but_never_without_a_step(self):
     built = self._build()
-    self.assertLen(built.run(5, lambda: True), 1)
-    answers = iter([False, True])
-    self.assertLen(built.run(5, lambda: next(answers)), 2)
+    self.assertLen(built.run(5, lambda steps: True), 1)
+    asked = []
+    self.assertLen(built.run(5, lambda steps: asked.append(steps) or steps == 2),
+                   2)
+    self.assertEqual(asked, [1, 2])
     self.assertEqual(self._session.run(self._counter), 3)
 
   def test_leaves_at_the_first_report_that_is_not_finite(self):
-    reports = self._build().run(100, lambda: False)
+    reports = self._build().run(100, lambda steps: False)
     self.assertLen(reports, 5)
     self.assertTrue(np.isinf(reports[-1, 1]))
     self.assertTrue(np.isfinite(reports[:-1]).all())
@@ -65,7 +67,7 @@ class ExecutionTest(parameterized.TestCase):
     session = self.enter_context(tf.Session())
     session.run(tf.global_variables_initializer())
     count = len(tf.get_default_graph().get_operations())
-    start(session).run(3, lambda: False)
+    start(session).run(3, lambda steps: False)
     self.assertLen(calls, 1)
     self.assertLen(tf.get_default_graph().get_operations(), count)
 
