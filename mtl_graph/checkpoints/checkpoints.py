@@ -45,9 +45,12 @@ class Checkpoints:
         if v.dtype.base_dtype.is_floating}
 
   def recover(self) -> None:
-    """Takes up the lists of checkpoints kept by an earlier process."""
+    """Takes up where an earlier process left, and clears what it half wrote."""
     for saver, folder in ((self._saver, self._model_dir),
                           (self._best_saver, self._best_dir)):
+      for path in glob.glob(os.path.join(
+          glob.escape(folder), "model.ckpt-*.tempstate*")):
+        os.remove(path)
       try:
         state = tf.train.get_checkpoint_state(folder)
       except (ValueError, tf.errors.OpError):

@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph.checkpoints import checkpoints
+from mtl_graph.data import splits
 from mtl_graph.evaluation import saved_run
 from mtl_graph.serving import saved_model
 from mtl_graph.training import loop
@@ -98,7 +99,8 @@ class SavedModelTest(parameterized.TestCase):
                                  log=lambda line: None).checkpoint
     run = saved_run.open_run(cls._experiment, model_dir)
     with run.session:
-      cls._raw, cls._expected = saved_run.sample(run, cls._experiment)
+      cls._raw, cls._expected = run.evaluator.sample(
+          splits.read(cls._experiment, "validation"))
 
 
 class AnswersTest(SavedModelTest):
@@ -296,13 +298,22 @@ class VersionsTest(SavedModelTest):
     with self.assertRaisesRegex(saved_model.ExportError, "cannot be written"):
       saved_model.export(self._experiment, self._checkpoint, path)
 
-  def test_two_exports_at_once_are_two_versions(self):
-    with mock.patch.object(saved_model, "_next_version",
-                           side_effect=[1000, 1000, 1001, 1002]):
+  def test_a_number_taken_in_between_leaves_the_other_version_alone(self):
+    with mock.patch.object(saved_model, "_next_version", return_value=1000):
       first = self._export()
-      second = self._export()
-    self.assertNotEqual(first, second)
-    self.assertTrue(os.path.isfile(os.path.join(second, "saved_model.pb")))
+      before = os.stat(os.path.join(first, "saved_model.pb"))
+      with self.assertRaisesRegex(saved_model.ExportError, "cannot be written"):
+        self._export()
+    self.assertEqual(os.listdir(self._export_dir), ["1000"])
+    self.assertEqual(os.stat(os.path.join(first, "saved_model.pb")).st_ino,
+                     before.st_ino)
+
+  def test_what_a_killed_export_left_is_no_hindrance(self):
+    # In a container the next process often bears the same number.
+    left = os.path.join(self._export_dir, f"writing-{os.getpid()}")
+    os.makedirs(os.path.join(left, "variables"))
+    path = self._export(self._raw, self._expected)
+    self.assertEqual(os.listdir(self._export_dir), [os.path.basename(path)])
 
 
 if __name__ == "__main__":

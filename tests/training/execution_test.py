@@ -28,7 +28,8 @@ class ExecutionTest(parameterized.TestCase):
     before = tf.identity(self._counter.read_value())
     with tf.control_dependencies([before]):
       train_op = self._counter.assign_add(1.0, read_value=False)
-    return graphs.Step(train_op, tf.stack([before, 1 / (4 - before)]))
+    report = tf.stack([before, 1 / (4 - before)])
+    return graphs.Step(train_op, report, sizes=None, tasks_of_group={})
 
   def _build(self, mode="SESSION"):
     start = execution.build(_message(mode), self._trace)
@@ -72,7 +73,9 @@ class ExecutionTest(parameterized.TestCase):
     self.assertLen(tf.get_default_graph().get_operations(), count)
 
   def test_the_log_says_which(self):
-    self.assertEqual(self._build().description, "SESSION")
+    built = self._build()
+    self.assertEqual(built.description, "SESSION")
+    self.assertEqual(built.step.tasks_of_group, {})
 
   def test_auto_says_what_it_took(self):
     self.assertStartsWith(self._build("AUTO").description, "SESSION (AUTO")

@@ -146,7 +146,7 @@ class KillTest(absltest.TestCase):
         time.sleep(rng.uniform(0, 0.05))
       process.send_signal(signal.SIGKILL)
       self.assertEqual(process.wait(), -signal.SIGKILL)
-      step = int((checkpoints.latest(killed) or "-0").rpartition("-")[2])
+      step = checkpoints.step_of(checkpoints.newest(killed) or "-0")
       self.assertLess(step, _STEPS)
     output = self._finish(self._start(killed))
     self.assertIn(f"going on from step {step}\n", output)

@@ -147,7 +147,7 @@ class RunTest(LoopTest):
               encoding="utf-8") as file:
       saved = json.load(file)
     self.assertEqual(saved, {"checkpoint": result.checkpoint,
-                             "trained_steps": 20, **result.metrics})
+                             **result.metrics})
     self.assertAlmostEqual(result.metrics["validation"]["b"]["loss"],
                            self._losses()[20], places=3)
 
@@ -155,6 +155,18 @@ class RunTest(LoopTest):
     result = self._train(arrays={"train": _ARRAYS["train"]})
     self.assertEqual((result.step, result.metrics), (20, {}))
     self.assertFalse(self._log("validation|metrics"))
+
+  def test_a_task_without_validation_labels_has_no_metrics(self):
+    validation_rows = {**_ARRAYS["validation"], "b": np.full(20, np.nan)}
+    result = self._train("evaluation.every_steps=10", arrays={
+        **_ARRAYS, "validation": validation_rows})
+    self.assertTrue(all(map(np.isnan, result.metrics["validation"]["b"].values(
+    ))))
+    self.assertTrue(np.isfinite(result.metrics["validation"]["a"]["loss"]))
+    self.assertLen(self._log("^warning: no validation row has a label for task "
+                             "'b'"), 1)
+    # A loss that is not there has not converged.
+    self.assertNotIn("converged", self._log("validation loss by task")[0])
 
   def test_experiment_is_written_beside_the_checkpoints(self):
     self._train("training.num_steps=1", "seed=11")
@@ -235,6 +247,17 @@ class BestTest(LoopTest):
     best, = self._steps("best")
     self.assertBetween(best, 25, 40)
 
+  def test_other_validation_rows_start_anew(self):
+    measure = ("evaluation.every_steps=5",
+               "evaluation.best={ metric: 'b/rmse' goal: MAXIMIZE }")
+    self._train(*measure)
+    # On these rows no error is as large as on those before.
+    easy = {**_rows(2, 20), "b": np.zeros(20)}
+    result = self._train(*measure, "training.num_steps=30",
+                         arrays={**_ARRAYS, "validation": easy})
+    self.assertLen(self._log("^the best checkpoint so far is set aside"), 1)
+    self.assertRegex(result.checkpoint, "best/model.ckpt-(25|30)$")
+
   def test_without_a_metric_the_last_counts_again(self):
     self._train("evaluation.every_steps=5",
                 "evaluation.best={ metric: 'b/rmse' goal: MAXIMIZE }")
@@ -252,6 +275,8 @@ class EarlyStoppingTest(LoopTest):
     # The error falls at first, so as a goal its growth is never met.
     result = self._train(*self._stopping(2), "training.num_steps=100")
     self.assertEqual(result.step, 9)
+    self.assertLen(self._log("^stopped early at step 9 of 100: b/rmse has not "),
+                   1)
     self.assertEqual(self._steps(), [5, 9])
     self.assertEqual(list(self._losses()), [3, 6, 9])
 
@@ -270,9 +295,10 @@ class EarlyStoppingTest(LoopTest):
     self._train(*self._stopping(2), "training.num_steps=100")
     result = self._train(*self._stopping(2), "training.num_steps=200")
     self.assertEqual(result.step, 9)
-    line, = self._log("nothing left to do")
-    self.assertIn("ended by early stopping", line)
-    self.assertNotIn("raise training.num_steps", line)
+    self.assertLen(self._log(
+        "^nothing left to do: stopped early at step 9 of 200: b/rmse has not "
+        r"been better than \d.*\(step 3\) for 2 evaluations; raise "
+        "evaluation.early_stopping.patience to go on$"), 1)
     result = self._train(*self._stopping(4), "training.num_steps=200")
     self.assertEqual(result.step, 15)
 
@@ -355,7 +381,8 @@ class NotFiniteTest(LoopTest):
     # The square of the label fits 32-bit floating point, but not four times it.
     arrays = {"train": {**_ARRAYS["train"], "b": np.full(30, 1.5e19)}}
     with self.assertRaisesRegex(
-        loop.TrainingError, "^step 1: .*the gradient of group 'b' is inf"):
+        loop.TrainingError, "^step 1: the gradient of group 'b' is not finite, "
+        "reached by task 'b'; nothing was saved since"):
       self._train("data.batch_size=1", arrays=arrays)
 
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 from absl.testing import absltest
+import tensorflow.compat.v1 as tf
 
 from mtl_graph.training import model_dir
 
@@ -17,16 +18,6 @@ with model_dir.lock(sys.argv[1]):
   print("locked", flush=True)
   time.sleep(60)
 """
-_TRY = """
-import sys
-from mtl_graph.training import model_dir
-try:
-  with model_dir.lock(sys.argv[1]):
-    print("locked")
-except model_dir.ModelDirError as error:
-  print(error)
-"""
-
 
 class LockTest(absltest.TestCase):
 
@@ -34,18 +25,24 @@ class LockTest(absltest.TestCase):
     super().setUp()
     self._folder = self.enter_context(tempfile.TemporaryDirectory())
 
-  def _start(self, script, folder):
+  def _start(self):
+    """Starts another process that locks the folder."""
     path = os.pathsep.join(os.path.abspath(p or ".") for p in sys.path)
     process = subprocess.Popen(
-        [sys.executable, "-c", script, folder], stdout=subprocess.PIPE,
-        text=True, env={**os.environ, "PYTHONPATH": path})
+        [sys.executable, "-c", _HOLD, self._folder], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONPATH": path})
     self.addCleanup(process.stdout.close)
     self.addCleanup(process.wait)
     self.addCleanup(process.kill)
     return process
 
-  def _try(self):
-    return self._start(_TRY, self._folder).stdout.read().strip()
+  def _check_locked(self, pid):
+    with self.assertRaisesRegex(
+        model_dir.ModelDirError, f"^{self._folder}: process {pid} is training "
+        "here; allowed: one run per --model_dir$"):
+      with model_dir.lock(self._folder):
+        self.fail("locked twice")
 
   def test_makes_the_folder(self):
     folder = os.path.join(self._folder, "runs", "small")
@@ -54,37 +51,34 @@ class LockTest(absltest.TestCase):
 
   def test_keeps_another_process_out(self):
     with model_dir.lock(self._folder):
-      self.assertEqual(
-          self._try(), f"{self._folder}: process {os.getpid()} is training "
-          "here; allowed: one run per --model_dir")
-    self.assertEqual(self._try(), "locked")
+      output = self._start().stdout.read()
+    self.assertEndsWith(
+        output, f"ModelDirError: {self._folder}: process {os.getpid()} is "
+        "training here; allowed: one run per --model_dir\n")
 
   def test_a_killed_process_leaves_nothing_to_clean_up(self):
-    process = self._start(_HOLD, self._folder)
-    self.assertEqual(process.stdout.readline(), "locked\n")
-    with self.assertRaisesRegex(model_dir.ModelDirError,
-                                f"process {process.pid} is training here"):
-      with model_dir.lock(self._folder):
-        self.fail("locked twice")
+    process = self._start()
+    for line in process.stdout:
+      if line == "locked\n":
+        break
+    self._check_locked(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()
     with model_dir.lock(self._folder):
-      self.assertStartsWith(self._try(), f"{self._folder}: process")
+      self._check_locked(os.getpid())
 
   def test_keeps_another_run_of_the_same_process_out(self):
     with model_dir.lock(self._folder):
-      with self.assertRaises(model_dir.ModelDirError):
-        with model_dir.lock(self._folder):
-          self.fail("locked twice")
+      self._check_locked(os.getpid())
       # The attempt has taken nothing away.
-      self.assertIn("is training here", self._try())
+      self._check_locked(os.getpid())
 
   def test_an_error_inside_lets_go(self):
     with self.assertRaisesRegex(ValueError, "inside"):
       with model_dir.lock(self._folder):
         raise ValueError("inside")
     with model_dir.lock(self._folder):
-      self.assertNotEqual(self._try(), "locked")
+      self._check_locked(os.getpid())
 
   def test_a_file_in_the_way(self):
     path = os.path.join(self._folder, "file")
@@ -102,6 +96,26 @@ class LockTest(absltest.TestCase):
       with self.assertRaises(model_dir.ModelDirError):
         with model_dir.lock(os.path.join(self._folder, name)):
           self.fail(f"locked {name}")
+
+
+class WritingTest(absltest.TestCase):
+
+  def test_what_goes_wrong_is_one_line(self):
+    for error in (OSError(28, "No space left on device"),
+                  tf.errors.ResourceExhaustedError(
+                      None, None, "No space left on device\nmore")):
+      with self.assertRaisesRegex(
+          model_dir.ModelDirError,
+          "^runs/small: cannot be written to: .*No space left on device; "
+          "allowed: a folder of your own") as caught:
+        with model_dir.writing("runs/small"):
+          raise error
+      self.assertNotIn("\n", str(caught.exception))
+
+  def test_other_errors_pass_through(self):
+    with self.assertRaisesRegex(KeyError, "inside"):
+      with model_dir.writing("runs/small"):
+        raise KeyError("inside")
 
 
 if __name__ == "__main__":

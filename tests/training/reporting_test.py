@@ -8,6 +8,7 @@ from absl.testing import parameterized
 import numpy as np
 
 from mtl_graph import config
+from mtl_graph.data import batches
 from mtl_graph.model import graphs
 from mtl_graph.training import reporting
 from mtl_graph.training import run_state
@@ -97,8 +98,15 @@ class TablesTest(absltest.TestCase):
         ["delay", "1.3863", "4.0000"], ["kind", "-1.0000", "-"]])
 
   def test_warnings(self):
-    ids = np.array([[0, 7], [4, 1], [3, 7]])
-    self.assertEqual(reporting.warnings(_EXPERIMENT, ids), [
+    labelled, bare = np.ones([3, 3]), np.ones([2, 3])
+    bare[:, 2] = 0
+    train = batches.Batch(None, np.array([[0, 7], [4, 1], [3, 7]]), None,
+                          labelled)
+    test = batches.Batch(None, np.array([[4, 7], [4, 7]]), None, bare)
+    self.assertEqual(reporting.warnings(
+        _EXPERIMENT, {"train": train, "test": test}), [
+        "warning: no test row has a label for task 'kind'; its metrics there "
+        "are not numbers",
         "warning: feature 'b' reads column 'b', the label of task 'delay'",
         "warning: feature 'c': 1 of 3 training rows are missing or not known",
         "warning: feature 'd': 2 of 3 training rows are missing or not known"])

@@ -24,11 +24,15 @@ def _metrics(auc=0.5, rmse=1.0, loss=1.0):
   return {"a": {"loss": loss, "auc": auc}, "b": {"loss": loss, "rmse": rmse}}
 
 
+def _state():
+  return run_state.RunState("text", "digest")
+
+
 class RecordTest(parameterized.TestCase):
 
   def _record(self, evaluation, values, **kind):
     """Records metrics step by step and returns the answers."""
-    self._state = run_state.RunState("digest")
+    self._state = _state()
     (name, unused), = kind.items()
     return [self._state.record(10 * (i + 1), _metrics(**{name: value}),
                                _evaluation(evaluation))
@@ -43,7 +47,7 @@ class RecordTest(parameterized.TestCase):
   def test_best_that_is_maximized(self, values, expected):
     self.assertEqual(self._record(_BOTH, values, auc=None), expected)
     steps = [10 * (i + 1) for i, is_best in enumerate(expected) if is_best]
-    self.assertEqual(self._state.best_step, steps[-1] if steps else None)
+    self.assertEqual(self._state.best.step, steps[-1] if steps else None)
 
   @parameterized.named_parameters(
       ("falling", [3, 2, 2.5, 1], [True, True, False, True]),
@@ -51,12 +55,11 @@ class RecordTest(parameterized.TestCase):
   def test_best_that_is_minimized(self, values, expected):
     best = 'best { metric: "b/rmse" goal: MINIMIZE }'
     self.assertEqual(self._record(best, values, rmse=None), expected)
-    self.assertEqual(self._state.best_value, min(values))
+    self.assertEqual(self._state.best.value, min(values))
 
   def test_without_a_metric_nothing_is_best(self):
     self.assertEqual(self._record("", [1, 2], auc=None), [False, False])
-    self.assertIsNone(self._state.best_step)
-    self.assertEqual(self._state.evaluated_step, 20)
+    self.assertIsNone(self._state.best.step)
     self.assertFalse(self._state.should_stop(_evaluation("")))
 
   @parameterized.named_parameters(
@@ -69,7 +72,7 @@ class RecordTest(parameterized.TestCase):
       ("nan_is_no_gain", [1, _NAN, _NAN], [False, False, True]),
       ("nan_from_the_start", [_NAN, _NAN], [False, True]))
   def test_early_stopping(self, values, expected):
-    state = run_state.RunState("digest")
+    state = _state()
     stops = []
     for i, value in enumerate(values):
       state.record(i, _metrics(rmse=value), _evaluation())
@@ -91,7 +94,7 @@ class RecordTest(parameterized.TestCase):
           "last_step": 30})
 
   def test_a_task_may_join_later(self):
-    state = run_state.RunState("digest")
+    state = _state()
     state.record(1, {"a": {"loss": 2.0}}, _evaluation(""))
     state.record(2, {"a": {"loss": 1.0}, "new": {"loss": 3.0}}, _evaluation(""))
     self.assertEqual(state.courses["new"].first_step, 2)
@@ -102,25 +105,72 @@ class RecordTest(parameterized.TestCase):
     self.assertEqual(self._state.courses["a"].best_step, 30)
 
 
+class StartEvaluatingTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self._state = _state()
+    self.assertFalse(self._state.start_evaluating(_evaluation(), "rows"))
+    for step in (1, 2, 3):
+      self._state.record(step, _metrics(), _evaluation())
+    self.assertTrue(self._state.should_stop(_evaluation()))
+
+  def test_the_same_measure_goes_on(self):
+    other_rule = _evaluation(_BOTH.replace("patience: 2", "patience: 3"))
+    self.assertFalse(self._state.start_evaluating(other_rule, "rows"))
+    self.assertEqual((self._state.best.value, self._state.best.step), (0.5, 1))
+    self.assertEqual(self._state.stopping.evaluations_since, 2)
+
+  @parameterized.named_parameters(
+      ("metric", _BOTH.replace("a/auc", "b/rmse"), "rows", True, False),
+      ("goal", _BOTH.replace("MAXIMIZE", "MINIMIZE"), "rows", True, False),
+      ("stopping_metric", _BOTH.replace("b/rmse", "b/loss"), "rows", False,
+       True),
+      ("rows", _BOTH, "other rows", True, True),
+      ("none", "", "rows", True, True))
+  def test_another_measure_starts_anew(self, text, rows, best, stopping):
+    self.assertEqual(
+        self._state.start_evaluating(_evaluation(text), rows), best)
+    self.assertEqual(self._state.best.value is None, best)
+    self.assertEqual(self._state.stopping.value is None, stopping)
+    self.assertEqual(self._state.stopping.evaluations_since,
+                     0 if stopping else 2)
+    self.assertEqual(self._state.should_stop(_evaluation()), not stopping)
+
+  def test_it_is_said_once(self):
+    other = _evaluation(_BOTH.replace("MAXIMIZE", "MINIMIZE"))
+    self.assertTrue(self._state.start_evaluating(other, "rows"))
+    self.assertFalse(self._state.start_evaluating(other, "rows"))
+
+
 class JsonTest(absltest.TestCase):
 
+  def _again(self, saved):
+    state = run_state.RunState("another text", "another digest")
+    state.take_up(saved)
+    return state
+
   def test_goes_through_json(self):
-    state = run_state.RunState("digest")
+    state = _state()
+    state.start_evaluating(_evaluation(), "rows")
     for i, value in enumerate((0.1 + 0.2, _NAN, 0.5)):
       state.record(i, _metrics(auc=value, rmse=3 - value, loss=1 / 3 + i),
                    _evaluation())
     text = json.dumps(state.to_json())
-    again = run_state.RunState.from_json(json.loads(text))
-    self.assertEqual(vars(again), vars(state))
+    again = self._again(json.loads(text))
     self.assertIsInstance(again.courses["a"], run_state.Course)
+    # What a run was is not what the next one is.
+    self.assertEqual((again.experiment, again.digest),
+                     ("another text", "another digest"))
+    again.experiment, again.digest = state.experiment, state.digest
     self.assertEqual(json.dumps(again.to_json()), text)
+    self.assertFalse(again.start_evaluating(_evaluation(), "rows"))
 
   def test_a_new_state(self):
-    state = run_state.RunState("digest")
-    again = run_state.RunState.from_json(state.to_json())
-    self.assertEqual(vars(again), vars(state))
-    self.assertEqual(again.digest, "digest")
-    self.assertIsNone(again.evaluated_step)
+    saved = _state().to_json()
+    self.assertEqual((saved["experiment"], saved["digest"]), ("text", "digest"))
+    self.assertIsNone(self._again(saved).best.value)
+    self.assertEmpty(self._again(saved).courses)
 
 
 class VerdictTest(parameterized.TestCase):
