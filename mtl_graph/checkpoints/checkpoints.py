@@ -145,7 +145,7 @@ class Checkpoints:
                         global_step=step, write_meta_graph=False)
     except (tf.errors.OpError, OSError, ValueError) as error:
       raise CheckpointError(
-          f"{folder}: no checkpoint can be written: {_first_line(error)}"
+          f"{folder}: no checkpoint can be written: {reason_of(error)}"
           ) from error
 
 
@@ -228,7 +228,8 @@ def read_state(path: str) -> Dict[str, Any]:
     if "run_state" not in reader.get_variable_to_shape_map():
       return {}
     return json.loads(reader.get_tensor("run_state"))
-  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+  except (tf.errors.OpError, ValueError, RuntimeError,
+          IndexError) as error:
     raise CheckpointError(_cannot(path, error)) from error
 
 
@@ -261,10 +262,10 @@ def choose(model_dir: str, which: str) -> str:
 
 
 def _cannot(path, error):
-  return f"{path}: the checkpoint cannot be restored: {_first_line(error)}"
+  return f"{path}: the checkpoint cannot be restored: {reason_of(error)}"
 
 
-def _first_line(error) -> str:
+def reason_of(error: Exception) -> str:
   """Returns the line of an error that says what is wrong."""
   text = getattr(error, "message", None) or str(error)
   # TensorFlow puts it behind the trace of the op that failed.

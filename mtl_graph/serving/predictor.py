@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import sessions
 from mtl_graph.data import features
 from mtl_graph.data import sources
@@ -46,7 +47,7 @@ class Predictor:
     except (OSError, RuntimeError, tf.errors.OpError, ValueError,
             config.ConfigErrors) as error:
       raise PredictError(f"{self.path}: cannot be loaded: "
-                         f"{str(error).splitlines()[0]}") from error
+                         f"{checkpoints.reason_of(error)}") from error
     signature = meta_graph.signature_def[SIGNATURE]
     self.inputs = sorted(signature.inputs)
     self.outputs = sorted(signature.outputs)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 import time
 from typing import Dict, Mapping, Optional
 
@@ -47,9 +48,11 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
     CheckpointError: If the checkpoint does not fit the experiment.
     ExportError: If the export cannot be written, or answers differently.
   """
-  aside = os.path.join(export_dir, f"writing-{os.getpid()}")
+  aside = None
   try:
     os.makedirs(export_dir, exist_ok=True)
+    aside = tempfile.mkdtemp(prefix="writing-", dir=export_dir)
+    os.chmod(aside, 0o755)  # mkdtemp leaves it to its owner alone.
     _write(experiment, checkpoint, aside)
     if raw is not None:
       _check(aside, raw, expected)
@@ -57,10 +60,11 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
     os.rename(aside, path)
   except (OSError, tf.errors.OpError) as error:
     raise ExportError(
-        f"{export_dir}: cannot be written: {str(error).splitlines()[0]}; "
+        f"{export_dir}: cannot be written: {checkpoints.reason_of(error)}; "
         "allowed: a folder of your own with space in it") from error
   finally:
-    shutil.rmtree(aside, ignore_errors=True)
+    if aside is not None:
+      shutil.rmtree(aside, ignore_errors=True)
   return path
 
 

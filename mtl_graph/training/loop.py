@@ -177,6 +177,7 @@ class _Run:
     # Set by `start`.
     self._batches = self._digests = self._state = self._execution = None
     self._step = self._first_step = self._saved_step = None
+    self._best_is_stale = False
 
   def _trace(self, may_lack_labels):
     """Adds one training step to the graph; see `graphs.joint_step`."""
@@ -218,18 +219,13 @@ class _Run:
                                      self._digests["train"])
     if path is not None:
       self._take_up(checkpoints_lib.read_state(path), changes, allow_changes)
-    if self._state.start_evaluating(self._experiment.evaluation,
-                                    self._digests.get("validation", "")):
-      self._log("the best checkpoint so far is set aside: it was chosen by "
-                "another measure")
-      self._checkpoints.set_best_aside()
+    self._best_is_stale |= self._state.start_evaluating(
+        self._experiment.evaluation, self._digests.get("validation", ""))
     self.session.run(self._fill, self._feed(self._batches["train"]))
     self._step = int(self.session.run(self._model.global_step))
     self._first_step = self._step
     self._saved_step = self._step if path is not None else None
     self._execution = self._start_execution(self.session)
-    if changes:
-      self._save()  # From here on it is a checkpoint of this experiment.
     with model_dir_lib.writing(self._model_dir):
       config.write(self._experiment, compatibility.path_of(self._model_dir))
     self._introduce(path)
@@ -243,10 +239,8 @@ class _Run:
                            "--model_dir, or --allow_changes")
     if same_rows and not changes:
       self._state.take_up(saved)
-    elif saved["best"]["value"] is not None:
-      self._log("the best checkpoint so far is set aside: it is of another "
-                "experiment")
-      self._checkpoints.set_best_aside()
+    else:
+      self._best_is_stale = saved["best"]["value"] is not None
 
   def _introduce(self, path):
     self._log(reporting.ownership_table(self._model))
@@ -357,11 +351,25 @@ class _Run:
   def _evaluate_and_keep_best(self):
     metrics = self._evaluator.evaluate(self._batches["validation"])
     if self._state.record(self._step, metrics, self._experiment.evaluation):
+      self._set_stale_best_aside()
       self._checkpoints.save_best(self.session, self._state.to_json(),
                                   self._step)
     return metrics
 
+  def _set_stale_best_aside(self):
+    """Keeps a best checkpoint that was best by another measure out of the way.
+
+    Not before there is a checkpoint in its place: until then the run as it was
+    can still be gone back to.
+    """
+    if self._best_is_stale:
+      self._log("the best checkpoint so far is set aside: it was chosen by "
+                "another measure, or under another experiment")
+      self._checkpoints.set_best_aside()
+      self._best_is_stale = False
+
   def _save(self):
+    self._set_stale_best_aside()
     self._checkpoints.save(self.session, self._state.to_json(), self._step)
     self._saved_step = self._step
 
@@ -379,8 +387,7 @@ class _Run:
     """Evaluates the best or last checkpoint, and exports it."""
     self._summaries.close()
     checkpoint = checkpoints_lib.choose(
-        self._model_dir,
-        "best" if self._state.best.step is not None else "latest")
+        self._model_dir, "" if self._state.best.step is not None else "latest")
     basis = {"steps": self._step, "checkpoint": checkpoint,
              "digests": self._digests, "experiment": self._state.experiment}
     finished = outcome.read(self._model_dir, basis)

@@ -50,6 +50,10 @@ def lock(model_dir: str) -> Iterator[None]:
   Raises:
     ModelDirError: If the folder cannot be made, or another run holds it.
   """
+  if any(character in model_dir for character in "*?[]\\"):
+    raise ModelDirError(f"{model_dir}: found one of * ? [ ] \\ in its name, "
+                        "which TensorFlow takes for a pattern; allowed: a "
+                        "folder without them")
   path = os.path.join(model_dir, "lock")
   try:
     os.makedirs(model_dir, exist_ok=True)

@@ -129,7 +129,7 @@ class RunState:
       if old is None:
         self.courses[task] = Course(loss, step, loss, step, loss, step)
       else:
-        better = loss < old.best
+        better = loss < old.best or math.isnan(old.best)
         self.courses[task] = Course(
             old.first, old.first_step, loss if better else old.best,
             step if better else old.best_step, loss, step)
@@ -178,8 +178,11 @@ def verdict(course: Course) -> str:
     course: The course of its validation loss.
 
   Returns:
-    "over-fits", "still learning", "converged" or "evaluated once".
+    "over-fits", "still learning", "converged", "evaluated once", or "not a
+    number" where there was nothing to measure.
   """
+  if not math.isfinite(course.last):
+    return "not a number"
   if course.last_step == course.first_step:
     return "evaluated once"
   if course.last > course.best + 0.01 * abs(course.best):

@@ -49,9 +49,9 @@ class Summaries:
     with self._model.graph.as_default():
       if self._writer is None:
         self._writer = tf.summary.FileWriter(self._folder)
-        # TensorBoard drops what an earlier run wrote beyond this step.
+        # TensorBoard drops what an earlier process wrote from this step on.
         self._writer.add_session_log(tf.SessionLog(
-            status=tf.SessionLog.START), step - len(report.total))
+            status=tf.SessionLog.START), step - len(report.total) + 1)
       values = scalars(
           [task.name for task in self._experiment.model.task],
           [g.name for g in self._model.groups if not g.frozen], report, rate,

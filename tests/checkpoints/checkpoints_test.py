@@ -51,7 +51,7 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
     return save(self._session, state or {"step": step}, step)
 
   def _resume(self):
-    """Goes on as a new process does; returns the state, None if there is none."""
+    """Goes on as a new process does; returns the state, or None."""
     self._checkpoints = self._new()
     self._checkpoints.recover()
     path = checkpoints.newest(self._folder)

@@ -48,8 +48,8 @@ class ExecutionTest(parameterized.TestCase):
     built = self._build()
     self.assertLen(built.run(5, lambda steps: True), 1)
     asked = []
-    self.assertLen(built.run(5, lambda steps: asked.append(steps) or steps == 2),
-                   2)
+    reports = built.run(5, lambda steps: asked.append(steps) or steps == 2)
+    self.assertLen(reports, 2)
     self.assertEqual(asked, [1, 2])
     self.assertEqual(self._session.run(self._counter), 3)
 
