@@ -15,6 +15,7 @@ from mtl_graph import config
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.data import splits
 from mtl_graph.evaluation import saved_run
+from mtl_graph.serving import predictor
 from mtl_graph.serving import saved_model
 from mtl_graph.training import loop
 
