@@ -67,8 +67,8 @@ setuptools.setup(
     ],
     extras_require={
         # Runs the tests: scikit-learn is the metrics' independent reference.
-        "test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "scikit-learn>=1.5,<2",
-                 "grpcio-tools==1.76.0"],
+        "test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4",
+                 "scikit-learn>=1.5,<2", "grpcio-tools==1.76.0"],
         # Runs tools/compare_flights.py.
         "compare": ["scikit-learn>=1.5,<2"],
     },

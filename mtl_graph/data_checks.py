@@ -23,7 +23,8 @@ def check(data: data_pb2.Data, needs_sources: bool,
     path = f"data.feature[{i}]"
     kind = field_checks.kind_of(feature, "kind", path, report)
     if kind == "numeric":
-      field_checks.at_least(feature.numeric, "size", 1, f"{path}.numeric", report)
+      field_checks.at_least(feature.numeric, "size", 1, f"{path}.numeric",
+                            report)
       if needs_sources and data.train.HasField("csv") and (
           feature.numeric.size > 1):
         report(f"{path}.numeric.size", f"found {feature.numeric.size}; "
@@ -36,8 +37,8 @@ def check(data: data_pb2.Data, needs_sources: bool,
     elif kind == "categorical":
       field_checks.at_least(feature.categorical, "embedding_dimension", 1,
                 f"{path}.categorical", report)
-      field_checks.domain(feature.categorical, ("num_buckets", "hash_buckets"), 1,
-                    f"{path}.categorical", report)
+      field_checks.domain(feature.categorical, ("num_buckets", "hash_buckets"),
+                          1, f"{path}.categorical", report)
 
 
 def _check_source(source, path, report) -> None:

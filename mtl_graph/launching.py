@@ -69,7 +69,8 @@ def run(argv: Sequence[str], values: flags.FlagValues, main: Callable[[], None],
     The exit code: 0 done; 1 the run failed; 2 a flag or the experiment is
     wrong; 130 and 143 after SIGINT and SIGTERM.
   """
-  values.unparse_flags()  # Else a second call would add to the first one's.
+  for name in values:
+    values[name].unparse()  # Else a second call would add to the first one's.
   if any(a in ("--help", "-h", "-help", "--helpfull") for a in argv[1:]):
     print(usage + "\n\n" + values.get_help().strip())
     return 0

@@ -82,14 +82,15 @@ def _check_label(task, path, report) -> None:
 def _check_head(task, path, report) -> None:
   head = field_checks.kind_of(task, "head", path, report)
   if head == "regression":
-    field_checks.above_zero(task.regression, "huber_delta", f"{path}.regression", report)
+    field_checks.above_zero(task.regression, "huber_delta",
+                            f"{path}.regression", report)
     if (task.regression.HasField("huber_delta")
         and task.regression.loss != model_pb2.Regression.HUBER):
       report(f"{path}.regression.huber_delta", "found it without loss: HUBER; "
              "allowed: with that loss only")
   elif head == "multiclass":
-    field_checks.domain(task.multiclass, ("num_classes",), 2, f"{path}.multiclass",
-                  report)
+    field_checks.domain(task.multiclass, ("num_classes",), 2,
+                        f"{path}.multiclass", report)
 
 
 def _check_estimates(task, tasks, path, report) -> None:

@@ -142,7 +142,7 @@ def vocabulary(message) -> List[str]:
     OSError, UnicodeDecodeError: If the file cannot be read.
   """
   if message.vocabulary_file:
-    with open(message.vocabulary_file, encoding="utf-8") as file:
+    with open(message.vocabulary_file, encoding="utf-8-sig") as file:
       return [line for line in file.read().split("\n") if line]
   return list(message.vocabulary)
 

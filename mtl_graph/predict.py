@@ -1,4 +1,5 @@
-"""Runs an export over a CSV file: `python -m mtl_graph.predict --export_dir=...`."""
+"""Runs an export over a CSV file:
+`python -m mtl_graph.predict --export_dir=...`."""
 
 import sys
 

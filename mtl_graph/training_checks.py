@@ -21,24 +21,27 @@ def check(training: training_pb2.Training, variables: Sequence[str],
     if training.HasField("num_rounds"):
       report("training.num_rounds", f"found {training.num_rounds}; allowed: in "
              "independent training only; joint training takes num_steps")
-    loss = field_checks.kind_of(training.joint.loss, "kind", "training.joint.loss", report)
+    loss = field_checks.kind_of(training.joint.loss, "kind",
+                                "training.joint.loss", report)
     if loss == "uncertainty":
       _check_uncertainty(training.joint.loss.uncertainty, report)
     if training.joint.HasField("gradient_balancing"):
       report("training.joint.gradient_balancing",
              f"{field_checks.NOT_BUILT}; allowed: leave it out")
   _check_groups(training, variables, report)
-  field_checks.at_least(training.checkpoint, "every_steps", 0, "training.checkpoint",
-            report)
-  field_checks.at_least(training.checkpoint, "keep", 1, "training.checkpoint", report)
+  field_checks.at_least(training.checkpoint, "every_steps", 0,
+                        "training.checkpoint", report)
+  field_checks.at_least(training.checkpoint, "keep", 1, "training.checkpoint",
+                        report)
   field_checks.at_least(training, "log_every_steps", 1, "training", report)
-  field_checks.at_least(training.execution, "steps_per_block", 1, "training.execution",
-            report)
+  field_checks.at_least(training.execution, "steps_per_block", 1,
+                        "training.execution", report)
   built = (training_pb2.Execution.AUTO, training_pb2.Execution.SESSION)
   if training.execution.mode not in built:
     name = training_pb2.Execution.Mode.Name
     report("training.execution.mode", f"found {name(training.execution.mode)}, "
-           f"which {field_checks.NOT_BUILT}; allowed: {', '.join(name(b) for b in built)}")
+           f"which {field_checks.NOT_BUILT}; allowed: "
+           f"{', '.join(name(b) for b in built)}")
 
 
 def _check_uncertainty(uncertainty, report) -> None:
@@ -75,9 +78,11 @@ def _check_groups(training, variables: Sequence[str], report) -> None:
     if group.frozen and group.HasField("clipping"):
       report(f"{path}.clipping", "found one on a frozen group; allowed: none")
     elif group.HasField("clipping"):
-      kind = field_checks.kind_of(group.clipping, "kind", f"{path}.clipping", report)
+      kind = field_checks.kind_of(group.clipping, "kind", f"{path}.clipping",
+                                  report)
       if kind is not None:
-        field_checks.above_zero(group.clipping, kind, f"{path}.clipping", report)
+        field_checks.above_zero(group.clipping, kind, f"{path}.clipping",
+                                report)
   if training.group:
     if all(group.frozen for group in training.group):
       report("training.group", "found only frozen groups; allowed: at least "
@@ -137,5 +142,7 @@ def check_evaluation(experiment: experiment_pb2.Experiment,
              "every_steps of at least 1")
   if evaluation.HasField("early_stopping"):
     path = "evaluation.early_stopping"
-    field_checks.at_least(evaluation.early_stopping, "patience", 1, path, report)
-    field_checks.at_least(evaluation.early_stopping, "min_delta", 0, path, report)
+    field_checks.at_least(evaluation.early_stopping, "patience", 1, path,
+                          report)
+    field_checks.at_least(evaluation.early_stopping, "min_delta", 0, path,
+                          report)

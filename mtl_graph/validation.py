@@ -44,6 +44,7 @@ def check(experiment: experiment_pb2.Experiment,
   model_checks.check_held(experiment.model, outline.tensors, report)
   training_checks.check(experiment.training, list(outline.variables), report)
   training_checks.check_evaluation(experiment, arrays, report)
-  field_checks.at_least(experiment.serving, "warmup_requests", 0, "serving", report)
+  field_checks.at_least(experiment.serving, "warmup_requests", 0, "serving",
+                        report)
   if errors:
     raise config.ConfigErrors(errors)

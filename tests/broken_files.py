@@ -343,8 +343,8 @@ EXPORTS = (
             "^nowhere: found no export; allowed: a folder with saved_model.pb, "
             "or one of numbered versions", flags=("--export_dir=nowhere",)),
     _launch("predict", "into_unknown_format",
-            "^--output: found 'p.xlsx'; allowed: -, or a path ending in .csv or",
-            code=2, flags=("--output=p.xlsx",)),
+            "^--output: found 'p.xlsx'; allowed: -, or a path ending in .csv "
+            "or", code=2, flags=("--output=p.xlsx",)),
     _launch("predict", "into_missing_folder",
             "^there/p.csv: cannot be written: No such file",
             flags=("--output=there/p.csv",)),

@@ -58,7 +58,8 @@ class ExamplesTest(parameterized.TestCase):
 
   def run_end_to_end(self, path):
     experiment = config.load(path)
-    config_flag, quick = f"--config={path}", "--set=training.summaries.enabled=0"
+    config_flag, quick = (
+        f"--config={path}", "--set=training.summaries.enabled=0")
     every = "--set=evaluation.every_steps=2"
     self.assertEqual(launch("train", config_flag, quick, every,
                             "--set=training.num_steps=2"), 0)

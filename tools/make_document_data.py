@@ -63,7 +63,8 @@ def main(argv) -> int:
 
 def _make():
   if os.path.exists(_FLAGS.output):
-    raise flags.Error(f"--output: '{_FLAGS.output}' exists; allowed: a new file")
+    raise flags.Error(
+        f"--output: '{_FLAGS.output}' exists; allowed: a new file")
   if not _FLAGS.dry_run:
     write(make(_FLAGS.rows, _FLAGS.seed), _FLAGS.output)
   print(f"{'would write' if _FLAGS.dry_run else 'wrote'} {_FLAGS.output}: "

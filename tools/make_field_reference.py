@@ -123,8 +123,8 @@ def _enum(enum, path, comments, prefix=""):
 def _comment(comments, path, place):
   found = comments.get(path, "").strip()
   if not found:
-    raise flags.Error(f"--protos: {place} has no comment; allowed: a comment on "
-                      "every message, field and enum value")
+    raise flags.Error(f"--protos: {place} has no comment; allowed: a comment "
+                      "on every message, field and enum value")
   return found
 
 

@@ -270,4 +270,5 @@ def reason_of(error: Exception) -> str:
   text = getattr(error, "message", None) or str(error)
   # TensorFlow puts it behind the trace of the op that failed.
   behind = re.search(r"Node: '[^']*'\n(.+)", text)
-  return (behind.group(1) if behind else text.strip().split("\n")[0]).rstrip(".")
+  return (behind.group(1) if behind
+          else text.strip().split("\n")[0]).rstrip(".")

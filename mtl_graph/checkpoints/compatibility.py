@@ -13,8 +13,9 @@ from mtl_graph.protos import experiment_pb2
 # The rows themselves are compared by their digest.
 FREE = ("name", "data.train.csv.path", "data.train.csv.header_file",
         "data.train.csv.strip_spaces", "data.train.npz.path", "data.validation",
-        "data.test", "training.num_steps", "training.checkpoint", "training.execution", "training.log_every_steps",
-        "training.summaries", "evaluation", "serving")
+        "data.test", "training.num_steps", "training.checkpoint",
+        "training.execution", "training.log_every_steps", "training.summaries",
+        "evaluation", "serving")
 
 # What evaluation and export take from the experiment of the run as it is.
 NETWORK = ("seed", "data.feature", "model")

@@ -73,8 +73,8 @@ def rows_of_step(
     position = step * batch_size + tf.range(batch_size, dtype=tf.int64)
     epoch = position // num_rows
     # The op looks at few bits of each word of its key: hashed, they differ from
-    # epoch to epoch and from seed to seed. With fewer rounds its order is biased
-    # towards the order of the file.
+    # epoch to epoch and from seed to seed. With fewer rounds its order is
+    # biased towards the order of the file.
     key = tf.stack([
         random_bits.hash_counter(epoch, random_bits.key_of(seed, f"rows/{i}"))
         for i in range(3)], 1)

@@ -83,8 +83,11 @@ def strings(table: sources.Table, column: str) -> np.ndarray:
   values = table.columns[column]
   check_vector(table, column, values)
   if values.dtype.kind == "f":
-    return np.array(["" if math.isnan(v) else repr(v.item()) for v in values],
-                    dtype=object)
+    # A whole number is written as a CSV file has it: 5, not 5.0.
+    return np.array(
+        ["" if math.isnan(v) else
+         str(int(v)) if float(v).is_integer() else repr(v.item())
+         for v in values], dtype=object)
   texts = list(_texts(values))
   for row, text in enumerate(texts):
     if "\0" in text:

@@ -99,6 +99,9 @@ def from_arrays(arrays: Mapping[str, np.ndarray], columns: Collection[str],
 
 def _as_array(values, column: str, name: str) -> np.ndarray:
   try:
+    if isinstance(values, np.ma.MaskedArray):
+      # NaN stands for what the mask hides; np.asarray would show it.
+      values = values.astype(object).filled(np.nan)
     return np.asarray(values)
   except ValueError as error:
     raise DataError(f"{name}: column '{column}' has rows of several lengths; "
@@ -159,7 +162,7 @@ def _read_csv(path: str, columns: Collection[str],
                     "fields quoted as RFC 4180 has it") from error
   except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
     raise _unreadable(path, error, allowed) from error
-  if not rows:
+  if not rows and header is None:
     raise DataError(f"{path}: found an empty file; allowed: {allowed}")
   names = header
   if header is None:

@@ -67,7 +67,7 @@ def write_json(value: Any, path: str) -> None:
     path: Path of the file.
   """
   with open(path + ".tmp", "w", encoding="utf-8") as file:
-    json.dump(_finite(value), file, indent=2)
+    json.dump(finite(value), file, indent=2)
     file.write("\n")
   os.replace(path + ".tmp", path)
 
@@ -80,11 +80,12 @@ def read_json(path: str) -> Any:
     return json.load(file, object_pairs_hook=number_or_nan)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+  """Returns a value with None for each number that JSON has not."""
   if isinstance(value, Dict):
-    return {key: _finite(v) for key, v in value.items()}
+    return {key: finite(v) for key, v in value.items()}
   if isinstance(value, (list, tuple)):
-    return [_finite(v) for v in value]
+    return [finite(v) for v in value]
   if isinstance(value, float) and not math.isfinite(value):
     return None
   return value

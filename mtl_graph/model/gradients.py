@@ -90,5 +90,5 @@ def clip(clipping: training_pb2.Clipping,
     return [g if g is None else
             tf.clip_by_value(g, -clipping.value, clipping.value)
             for g in gradients]
-  raise config.ConfigError("training.group.clipping", f"found '{kind}'; allowed:"
-                           " one that this version builds")
+  raise config.ConfigError("training.group.clipping", f"found '{kind}'; "
+                           "allowed: one that this version builds")

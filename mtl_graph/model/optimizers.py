@@ -24,8 +24,8 @@ def learning_rate(optimizer: training_pb2.Optimizer, step: tf.Tensor
   """
   kind = optimizer.WhichOneof("kind")
   if kind is None:
-    raise config.ConfigError("optimizer", "found 'None'; allowed: one that this "
-                             "version builds")
+    raise config.ConfigError("optimizer", "found 'None'; allowed: one that "
+                             "this version builds")
   rate = getattr(optimizer, kind).learning_rate
   kind = rate.WhichOneof("kind")
   if kind == "constant":
@@ -35,8 +35,8 @@ def learning_rate(optimizer: training_pb2.Optimizer, step: tf.Tensor
     return tf.train.exponential_decay(
         tf.constant(decay.initial, tf.float32), step, decay.decay_steps,
         decay.decay_rate, decay.staircase)
-  raise config.ConfigError("learning_rate", f"found '{kind}'; allowed: one that "
-                           "this version builds")
+  raise config.ConfigError("learning_rate", f"found '{kind}'; allowed: one "
+                           "that this version builds")
 
 
 def build(optimizer: training_pb2.Optimizer, rate: tf.Tensor
@@ -58,8 +58,8 @@ def build(optimizer: training_pb2.Optimizer, rate: tf.Tensor
   if kind == "adam":
     adam = optimizer.adam
     return tf.train.AdamOptimizer(rate, adam.beta1, adam.beta2, adam.epsilon)
-  raise config.ConfigError("optimizer", f"found '{kind}'; allowed: one that this "
-                           "version builds")
+  raise config.ConfigError("optimizer", f"found '{kind}'; allowed: one that "
+                           "this version builds")
 
 
 def apply(optimizer: tf.train.Optimizer, scope: str,

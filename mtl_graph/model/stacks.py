@@ -64,5 +64,5 @@ def _build_layer(layer, inputs, name, mode):
       return inputs
     return dropout.dropout(inputs, layer.dropout.rate, mode.seed, mode.step,
                            name)
-  raise config.ConfigError(name, f"found layer kind '{kind}'; allowed: one that "
-                           "this version builds")
+  raise config.ConfigError(name, f"found layer kind '{kind}'; allowed: one "
+                           "that this version builds")

@@ -91,7 +91,8 @@ def assign(groups: Sequence[training_pb2.VariableGroup],
   if errors:
     raise config.ConfigErrors(errors)
   return collections.OrderedDict(
-      (group, [by_name[n] for n in members]) for group, members in names.items())
+      (group, [by_name[n] for n in members])
+      for group, members in names.items())
 
 
 def reached(tensor: tf.Tensor, variables: Sequence[tf.Variable],

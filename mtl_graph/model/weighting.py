@@ -51,8 +51,8 @@ def _combine(integration, tasks, task_losses, means):
         means, tf.constant([task.weight for task in tasks], tf.float32))
   if kind == "uncertainty":
     return _uncertainty(integration.uncertainty, tasks, task_losses, means)
-  raise config.ConfigError("training.joint.loss", f"found '{kind}'; allowed: one "
-                           "that this version builds")
+  raise config.ConfigError("training.joint.loss", f"found '{kind}'; allowed: "
+                           "one that this version builds")
 
 
 def log_variance(task: str, initial: float) -> tf.Variable:

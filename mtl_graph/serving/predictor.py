@@ -14,6 +14,7 @@ from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import sessions
 from mtl_graph.data import features
 from mtl_graph.data import sources
+from mtl_graph.evaluation import tables
 from mtl_graph.protos import data_pb2
 
 SIGNATURE = "serving_default"
@@ -173,13 +174,14 @@ def _write(path, names, values):
   except BrokenPipeError:
     raise  # Whoever read our output has seen enough.
   except OSError as error:
-    raise PredictError(f"{path}: cannot be written: {error.strerror}") from error
+    raise PredictError(
+        f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _write_rows(file, path, names, values):
   if path.endswith(".jsonl"):
     for row in zip(*values):
-      file.write(json.dumps(dict(zip(names, row))) + "\n")
+      file.write(json.dumps(tables.finite(dict(zip(names, row)))) + "\n")
     return
   writer = csv.writer(file, lineterminator="\n")
   writer.writerow(names)

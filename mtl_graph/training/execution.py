@@ -77,8 +77,8 @@ def build(config_message: training_pb2.Execution,
   """
   mode = training_pb2.Execution.Mode.Name(config_message.mode)
   if mode not in ("AUTO", "SESSION"):
-    raise config.ConfigError("training.execution.mode", f"found {mode}; allowed:"
-                             " AUTO, SESSION")
+    raise config.ConfigError("training.execution.mode", f"found {mode}; "
+                             "allowed: AUTO, SESSION")
   description = "SESSION" if mode == "SESSION" else (
       "SESSION (AUTO: the only one that this version builds)")
   step = trace()

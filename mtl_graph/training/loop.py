@@ -177,6 +177,7 @@ class _Run:
     # Set by `start`.
     self._batches = self._digests = self._state = self._execution = None
     self._step = self._first_step = self._saved_step = None
+    self._saved_at_start = None
     self._best_is_stale = False
 
   def _trace(self, may_lack_labels):
@@ -224,7 +225,13 @@ class _Run:
     self.session.run(self._fill, self._feed(self._batches["train"]))
     self._step = int(self.session.run(self._model.global_step))
     self._first_step = self._step
+    if changes and self._done():
+      raise config.ConfigErrors([config.ConfigError(
+          "training.num_steps", f"found {self._experiment.training.num_steps}, "
+          f"and {path} has {self._step} already; allowed: more steps, as a "
+          "changed experiment is to be trained")])
     self._saved_step = self._step if path is not None else None
+    self._saved_at_start = self._saved_step
     self._execution = self._start_execution(self.session)
     with model_dir_lib.writing(self._model_dir):
       config.write(self._experiment, compatibility.path_of(self._model_dir))
@@ -256,7 +263,8 @@ class _Run:
 
   def train(self):
     """Runs steps up to the last, stopping at every border."""
-    training, evaluation = self._experiment.training, self._experiment.evaluation
+    training, evaluation = (
+        self._experiment.training, self._experiment.evaluation)
     bar = reporting.ProgressBar(training.num_steps)
     reports, seconds = [], 0.0
     if self._done():
@@ -294,7 +302,9 @@ class _Run:
     if self._interruption.requested():
       raise Interrupted(
           f"stopped by {self._interruption.signal.name} at step {self._step}; "
-          f"saved in {self._model_dir}; run the same command to go on",
+          + ("nothing new to save" if self._step == self._saved_at_start
+             else f"saved in {self._model_dir}")
+          + "; run the same command to go on",
           self._interruption.signal)
 
   def _done(self):
@@ -307,7 +317,8 @@ class _Run:
     if self._step >= steps:
       return (f"step {self._step} of {steps} reached; raise training.num_steps "
               "to go on")
-    rule, best = self._experiment.evaluation.early_stopping, self._state.stopping
+    rule, best = (
+        self._experiment.evaluation.early_stopping, self._state.stopping)
     return (f"stopped early at step {self._step} of {steps}: {rule.metric} has "
             f"not been better than {tables.number(best.value)} (step "
             f"{best.step}) for {best.evaluations_since} evaluations; raise "
@@ -338,7 +349,8 @@ class _Run:
     if not found and groups:
       # A task whose own layers are hit comes before what tasks share.
       group = min(groups, key=lambda g: len(step.tasks_of_group[g]))
-      found = [f"the gradient of group '{group}' is not finite, reached by task "
+      found = [f"the gradient of group '{group}' is not finite, reached by "
+               "task "
                + ", ".join(f"'{t}'" for t in step.tasks_of_group[group])]
     last_good = checkpoints_lib.newest(self._model_dir)
     raise TrainingError(

@@ -67,8 +67,8 @@ def lock(model_dir: str) -> Iterator[None]:
     except OSError as error:
       file.seek(0)
       owner = file.read().strip() or "another process"
-      raise ModelDirError(f"{model_dir}: {owner} is training here; allowed: one "
-                          "run per --model_dir") from error
+      raise ModelDirError(f"{model_dir}: {owner} is training here; allowed: "
+                          "one run per --model_dir") from error
     file.truncate(0)
     file.write(f"process {os.getpid()}")
     file.flush()

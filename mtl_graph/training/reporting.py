@@ -31,7 +31,8 @@ def ownership_table(model: graphs.Graph) -> str:
       size = int(np.prod(shape))
       total += size
       rows.append([variable.op.name, "x".join(map(str, shape)) or "scalar",
-                   f"{size:,}", group + (" (frozen)" if group in frozen else "")])
+                   f"{size:,}",
+                   group + (" (frozen)" if group in frozen else "")])
   rows.append([f"{len(rows) - 1} variables", "", f"{total:,}",
                f"{len(model.variables)} groups"])
   return tables.align(rows)
@@ -72,8 +73,8 @@ def warnings(experiment: experiment_pb2.Experiment,
   for feature in experiment.data.feature:
     column = features.column_of(feature)
     if column in by_column:
-      lines.append(f"warning: feature '{feature.name}' reads column '{column}', "
-                   f"the label of task '{by_column[column]}'")
+      lines.append(f"warning: feature '{feature.name}' reads column "
+                   f"'{column}', the label of task '{by_column[column]}'")
     if feature.WhichOneof("kind") == "categorical":
       unknown = int((ids[:, categorical] == outline.category_count(
           feature.categorical)).sum())

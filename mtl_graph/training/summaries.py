@@ -48,7 +48,9 @@ class Summaries:
       return
     with self._model.graph.as_default():
       if self._writer is None:
-        self._writer = tf.summary.FileWriter(self._folder)
+        # Two runs within a second would otherwise write to one file.
+        self._writer = tf.summary.FileWriter(
+            self._folder, filename_suffix=f".{os.getpid()}.{step}")
         # TensorBoard drops what an earlier process wrote from this step on.
         self._writer.add_session_log(tf.SessionLog(
             status=tf.SessionLog.START), step - len(report.total) + 1)

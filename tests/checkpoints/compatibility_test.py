@@ -1,6 +1,5 @@
 """Tests of telling whether a run may go on under a changed experiment."""
 
-import os
 import tempfile
 
 from absl.testing import absltest

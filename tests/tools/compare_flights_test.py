@@ -42,7 +42,8 @@ class CompareFlightsTest(absltest.TestCase):
   def test_linear_models_find_what_is_linear(self):
     inputs = compare_flights.design_matrices(self.experiment, self.rows)
     for t, task in enumerate(self.experiment.model.task):
-      score = compare_flights.linear_baseline(task, t, inputs, self.rows, (0.1,))
+      score = compare_flights.linear_baseline(task, t, inputs, self.rows,
+                                              (0.1,))
       self.assertGreater(score, 0.99)
 
 
