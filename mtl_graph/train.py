@@ -31,9 +31,9 @@ def _train():
   # TensorFlow takes seconds: a bad experiment is refused without it.
   launching.start_tensorflow()
   from mtl_graph import api
-  from mtl_graph.training import loop
+  from mtl_graph.training import preparation
   if _FLAGS.dry_run:
-    print(loop.describe(experiment))
+    print(preparation.describe(experiment))
     return
   api.train(experiment, model_dir=launching.model_dir_of(_FLAGS, experiment),
             allow_changes=_FLAGS.allow_changes,

@@ -87,6 +87,7 @@ class BrokenExperimentsTest(parameterized.TestCase):
     shutil.copytree(os.path.join(self._folder, "run"),
                     os.path.join(folder, "run"))
     self.addCleanup(os.chdir, self._folder)
+    self.addCleanup(broken_files.release_locks)
     os.chdir(folder)
 
   @parameterized.named_parameters((case.name, case) for case in _CASES)

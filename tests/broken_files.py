@@ -63,6 +63,12 @@ def _lock():
   _LOCKS.append(file)
 
 
+def release_locks() -> None:
+  """Lets go of the runs that a case has locked."""
+  while _LOCKS:
+    _LOCKS.pop().close()
+
+
 def _without_indexes():
   for folder in ("run", "run/best"):
     for name in os.listdir(folder):

@@ -18,7 +18,7 @@ from mtl_graph import outline
 from mtl_graph.model import graphs
 from mtl_graph.serving import predictor
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).absolute().parent.parent
 EXAMPLES = sorted((ROOT / "protos" / "examples").glob("*.pbtxt"))
 # Experiments the project was given; they are not part of it.
 GIVEN = ROOT.parent / "shared" / "experiments"

@@ -13,7 +13,7 @@ from absl.testing import absltest
 from mtl_graph import config
 from mtl_graph import validation
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).absolute().parent.parent
 
 
 def blocks(language):

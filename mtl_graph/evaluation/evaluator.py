@@ -135,7 +135,8 @@ def _metrics_of(head: str, label_values: np.ndarray,
                           weights)
   if head == "multiclass":
     logits = predictions["logits"].astype(np.float64)
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # Of infinities there is no number.
+      odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     return metrics.multiclass(label_values.astype(np.int64),
                               odds / odds.sum(axis=1, keepdims=True), weights)
   return metrics.regression(label_values, predictions["value"], weights)

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Dict, List, Mapping, Sequence
 
+from google.protobuf import message
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -45,8 +46,8 @@ class Predictor:
         self._session = sessions.open_session(graph)
         meta_graph = tf.saved_model.load(
             self._session, [tf.saved_model.tag_constants.SERVING], self.path)
-    except (OSError, RuntimeError, tf.errors.OpError, ValueError,
-            config.ConfigErrors) as error:
+    except (OSError, RuntimeError, tf.errors.OpError, ValueError, KeyError,
+            message.DecodeError, config.ConfigErrors) as error:
       raise PredictError(f"{self.path}: cannot be loaded: "
                          f"{checkpoints.reason_of(error)}") from error
     signature = meta_graph.signature_def[SIGNATURE]

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from typing import Callable, Dict, Mapping, Optional
+from typing import Callable, Dict, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,7 +15,6 @@ from mtl_graph.checkpoints import compatibility
 from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
 from mtl_graph.data import features
-from mtl_graph.data import splits
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import tables
 from mtl_graph.model import graphs
@@ -24,13 +23,10 @@ from mtl_graph.training import execution as execution_lib
 from mtl_graph.training import interruption as interruption_lib
 from mtl_graph.training import model_dir as model_dir_lib
 from mtl_graph.training import outcome
+from mtl_graph.training import preparation
 from mtl_graph.training import reporting
 from mtl_graph.training import run_state
 from mtl_graph.training import summaries
-
-# Columns by name, by split.
-Arrays = Mapping[str, Mapping[str, np.ndarray]]
-
 
 class TrainingError(Exception):
   """A run that cannot go on."""
@@ -53,34 +49,8 @@ class Interrupted(Exception):
 Exporter = Callable[[experiment_pb2.Experiment, str, Dict, Dict], str]
 
 
-def describe(experiment: experiment_pb2.Experiment,
-             arrays: Optional[Arrays] = None) -> str:
-  """Reads the data and builds the graph, and says which group owns what.
-
-  Args:
-    experiment: The experiment, valid.
-    arrays: Columns by split handed over in Python, in place of files.
-
-  Returns:
-    The table of variables, shapes, parameter counts and groups.
-
-  Raises:
-    ConfigErrors, DataError: If experiment and data do not fit.
-  """
-  experiment = outline.with_vocabularies(experiment)
-  rows = _read_splits(experiment, arrays)
-  model = graphs.build(experiment, features.measure(
-      experiment.data.feature, rows["train"].raw))
-  with model.graph.as_default():
-    # Only so that what the step refuses is refused here too.
-    graphs.joint_step(experiment, model, model.batch,
-                      tf.identity(model.global_step),
-                      [False] * len(experiment.model.task))
-  return reporting.ownership_table(model)
-
-
 def train(experiment: experiment_pb2.Experiment, model_dir: str,
-          arrays: Optional[Arrays] = None, allow_changes: bool = False,
+          arrays: Optional[preparation.Arrays] = None, allow_changes: bool = False,
           exporter: Optional[Exporter] = None,
           log: Callable[[str], None] = print) -> outcome.Result:
   """Trains an experiment, from its last checkpoint if there is one.
@@ -109,39 +79,12 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
   with contextlib.ExitStack() as stack:
     interruption = stack.enter_context(interruption_lib.Interruption())
     stack.enter_context(model_dir_lib.lock(model_dir))
-    changes = _check_changes(experiment, model_dir, allow_changes)
+    changes = preparation.check_changes(experiment, model_dir, allow_changes)
     run = _Run(experiment, model_dir, arrays, interruption, log)
     stack.enter_context(run.session)
     run.start(changes, allow_changes)
     run.train()
     return run.finish(exporter)
-
-
-def _read_splits(experiment, arrays) -> Dict[str, splits.Split]:
-  """Reads every split that there is."""
-  if arrays is None:
-    names = [s for s in ("train", "validation", "test")
-             if experiment.data.HasField(s)]
-    return {name: splits.read(experiment, name) for name in names}
-  return {name: splits.read(experiment, name, columns)
-          for name, columns in arrays.items()}
-
-
-def _check_changes(experiment, model_dir, allow_changes):
-  """Returns the changes since the last checkpoint; raises if they are refused.
-
-  What counts is the experiment inside the checkpoint: the file beside it may
-  already be that of a run that was killed before its first checkpoint.
-  """
-  path = checkpoints_lib.newest(model_dir)
-  if path is None:
-    return []
-  changes = compatibility.refused(compatibility.differences(
-      compatibility.experiment_of(path), experiment))
-  if not allow_changes:
-    compatibility.refuse(changes, model_dir, "the same experiment, another "
-                         "--model_dir, or --allow_changes")
-  return changes
 
 
 class _Run:
@@ -153,7 +96,7 @@ class _Run:
     self._interruption = interruption
     self._log = log
     self._tasks = experiment.model.task
-    self._split_rows = _read_splits(experiment, arrays)
+    self._split_rows = preparation.read_splits(experiment, arrays)
     labels = self._split_rows["train"].labels
     self._model = graphs.build(experiment, features.measure(
         experiment.data.feature, self._split_rows["train"].raw))

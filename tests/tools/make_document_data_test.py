@@ -11,7 +11,7 @@ import numpy as np
 
 from tools import make_document_data
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).absolute().parent.parent.parent
 
 
 class MakeDocumentDataTest(absltest.TestCase):

@@ -8,7 +8,7 @@ from absl.testing import absltest
 
 from tools import make_field_reference
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).absolute().parent.parent.parent
 FILES = ("experiment", "data", "model", "training", "serving")
 
 

@@ -15,6 +15,7 @@ from mtl_graph import validation
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.data import sources
 from mtl_graph.training import loop
+from mtl_graph.training import preparation
 
 _TEXT = """
 name: "small" seed: 3
@@ -168,6 +169,17 @@ class RunTest(LoopTest):
     # A loss that is not there has not converged.
     self.assertNotIn("converged", self._log("validation loss by task")[0])
 
+  def test_a_task_without_validation_labels_cannot_choose_the_best(self):
+    validation_rows = {**_ARRAYS["validation"], "b": np.full(20, np.nan)}
+    for field in ("best", "early_stopping"):
+      patience = " patience: 2" if field == "early_stopping" else ""
+      with self.assertRaisesRegex(sources.DataError, "no row has a label for "
+                                  f"task 'b', by which evaluation.{field} "):
+        self._train(
+            "evaluation.every_steps=10", f"evaluation.{field}="
+            '{metric: "b/loss" goal: MINIMIZE' + patience + "}",
+            arrays={**_ARRAYS, "validation": validation_rows})
+
   def test_experiment_is_written_beside_the_checkpoints(self):
     self._train("training.num_steps=1", "seed=11")
     written = config.load(os.path.join(self._folder, "experiment.pbtxt"))
@@ -197,7 +209,7 @@ class RunTest(LoopTest):
     self.assertEmpty(self._steps())
 
   def test_describe_trains_nothing(self):
-    table = loop.describe(config.parse(_TEXT), _ARRAYS)
+    table = preparation.describe(config.parse(_TEXT), _ARRAYS)
     self.assertRegex(table, r"trunk/dense/kernel +3x4 +12 +shared")
     self.assertRegex(table, r"head/b/bias +1 +1 +b\n")
     self.assertEmpty(os.listdir(self._folder))
