@@ -206,6 +206,11 @@ def newest(model_dir: str) -> Optional[str]:
   return max(found, key=step_of) if found else None
 
 
+def remains(model_dir: str) -> List[str]:
+  """Returns the data files of checkpoints, whole or not."""
+  return glob.glob(os.path.join(glob.escape(model_dir), "model.ckpt-*.data-*"))
+
+
 def step_of(path: str) -> int:
   """Returns the step in the name of a checkpoint."""
   return int(path.rpartition("-")[2])

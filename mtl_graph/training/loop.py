@@ -50,7 +50,8 @@ Exporter = Callable[[experiment_pb2.Experiment, str, Dict, Dict], str]
 
 
 def train(experiment: experiment_pb2.Experiment, model_dir: str,
-          arrays: Optional[preparation.Arrays] = None, allow_changes: bool = False,
+          arrays: Optional[preparation.Arrays] = None,
+          allow_changes: bool = False,
           exporter: Optional[Exporter] = None,
           log: Callable[[str], None] = print) -> outcome.Result:
   """Trains an experiment, from its last checkpoint if there is one.
@@ -203,6 +204,9 @@ class _Run:
       self._log("serving.warmup_requests: not written by this version")
     if path is not None:
       self._log(f"going on from step {self._step}")
+    elif checkpoints_lib.remains(self._model_dir):
+      self._log(f"warning: {self._model_dir} holds data of checkpoints, but "
+                "none that is whole; starting at step 0")
 
   def train(self):
     """Runs steps up to the last, stopping at every border."""

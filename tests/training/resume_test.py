@@ -1,6 +1,7 @@
 """Tests of going on: to the bit as if never stopped, or refused."""
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -295,6 +296,15 @@ class ChangesTest(ResumeTest):
     with self.assertRaisesRegex(checkpoints.CheckpointError,
                                 "model.ckpt-40: the checkpoint cannot"):
       self._train("training.num_steps=50")
+
+  def test_starting_anew_beside_remains_is_said(self):
+    for folder, _, names in os.walk(self._folder):
+      for name in names:
+        if name.endswith(".index"):
+          os.remove(os.path.join(folder, name))
+    self._train("training.num_steps=50")
+    self.assertLen([line for line in self._lines if re.search(
+        "^warning: .* none that is whole; starting at step 0$", line)], 1)
 
 
 class AddedTaskTest(ResumeTest):
