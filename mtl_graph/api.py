@@ -1,6 +1,5 @@
 """Training from Python, on arrays or files."""
 
-import functools
 import os
 from typing import Mapping, Optional, Sequence, Union
 
@@ -54,12 +53,11 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
     _check_splits(arrays)
   validation.check(experiment, arrays)
   model_dir = model_dir or os.path.join("runs", experiment.name)
-  export = functools.partial(saved_model.export,
-                             export_dir=os.path.join(model_dir, "export"))
   return loop.train(
       experiment, model_dir, arrays, allow_changes,
-      lambda experiment, checkpoint, raw, expected: export(
-          experiment, checkpoint, raw=raw, expected=expected), log)
+      lambda trained, checkpoint, raw, expected: saved_model.export(
+          trained, checkpoint, os.path.join(model_dir, "export"), raw,
+          expected), log)
 
 
 def _check_splits(arrays):

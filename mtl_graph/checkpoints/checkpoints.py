@@ -124,7 +124,7 @@ class Checkpoints:
     """Renames the folder of the best checkpoint, which no longer is that."""
     path = latest(self._best_dir)
     if path is not None:
-      aside = f"{self._best_dir}-until-{path.rpartition('-')[2]}"
+      aside = f"{self._best_dir}-until-{step_of(path)}"
       while os.path.exists(aside):
         aside += "-again"
       os.rename(self._best_dir, aside)
