@@ -66,9 +66,13 @@ setuptools.setup(
         "protobuf>=6.31.1,<8",
     ],
     extras_require={
-        # Runs the tests: scikit-learn is the metrics' independent reference.
+        # Reads Parquet files.
+        "parquet": ["pyarrow>=17,<27"],
+        # Runs the tests: scikit-learn is the metrics' independent reference,
+        # data frames come from pandas.
         "test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4",
-                 "scikit-learn>=1.5,<2", "grpcio-tools==1.76.0"],
+                 "scikit-learn>=1.5,<2", "grpcio-tools==1.76.0",
+                 "pandas>=2.2,<4", "pyarrow>=17,<27"],
         # Runs tools/compare_flights.py.
         "compare": ["scikit-learn>=1.5,<2"],
     },

@@ -2,12 +2,13 @@
 
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Where each public name lives. Loaded when asked for, so that a launcher can
 # refuse a bad experiment without waiting for TensorFlow.
 _HOMES = {
     "train": "mtl_graph.api",
+    "cross_validate": "mtl_graph.cross_validation",
     "load": "mtl_graph.serving.predictor",
     "grouped_train_op": "mtl_graph.model.grouped_train_op",
     "VariableGroup": "mtl_graph.model.grouped_train_op",

@@ -1,9 +1,10 @@
 """Training from Python, on arrays or files."""
 
 import os
-from typing import Mapping, Optional, Sequence, Union
+from typing import Dict, Mapping, Optional, Sequence, Union
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph import validation
@@ -13,30 +14,64 @@ from mtl_graph.training import loop
 from mtl_graph.training import outcome
 
 Columns = Mapping[str, np.ndarray]
+Arrays = Union[Columns, Mapping[str, Columns]]
 
 
 def train(experiment: Union[experiment_pb2.Experiment, str],
-          arrays: Optional[Union[Columns, Mapping[str, Columns]]] = None,
-          model_dir: Optional[str] = None, overrides: Sequence[str] = (),
-          allow_changes: bool = False, log=print) -> outcome.Result:
+          arrays: Optional[Arrays] = None, model_dir: Optional[str] = None,
+          overrides: Sequence[str] = (), allow_changes: bool = False, log=print,
+          hooks: Sequence[tf.train.SessionRunHook] = (), profile: bool = False
+          ) -> outcome.Result:
   """Trains an experiment and, if it has a `serving` message, exports it.
 
   Args:
     experiment: An `Experiment`, the path of an experiment file, or its text.
-    arrays: Columns (arrays or lists of one entry per row) by name, for training
-      alone; or such columns for "train", "validation" and "test"; None: the
-      files that the experiment names.
+    arrays: Columns (arrays or lists of one entry per row) by name, or a data
+      frame of pandas, for training alone; or such for "train", "validation" and
+      "test"; None: the files that the experiment names.
     model_dir: Folder of the run; `runs/<name>` if unset.
     overrides: Strings `field.path=value`, as --set takes them.
     allow_changes: As the flag of `python -m mtl_graph.train`.
     log: Takes each line of the log.
+    hooks: What runs around every training step, as in a MonitoredSession. By
+      then the graph holds `step/loss/total`, `step/loss/<task>` and what else
+      `training.hooks.name_report` names. A hook may feed, fetch, add ops and
+      variables in `begin`, and end training by `request_stop`: then the run is
+      saved, measured and exported where it stands.
+    profile: As the flag of `python -m mtl_graph.train`.
 
   Returns:
     A `Result`: step, checkpoint, metrics and export_path.
 
   Raises:
     ConfigErrors, DataError, CheckpointError, ModelDirError, TrainingError,
-    ExportError: With a line per problem.
+    ExportError: With a line per problem. What a hook raises goes through.
+  """
+  experiment = experiment_of(experiment, overrides)
+  arrays = by_split(arrays)
+  validation.check(experiment, arrays)
+  model_dir = model_dir or os.path.join("runs", experiment.name)
+  return loop.train(
+      experiment, model_dir, arrays, allow_changes,
+      lambda trained, checkpoint, raw, expected: saved_model.export(
+          trained, checkpoint, os.path.join(model_dir, "export"), raw,
+          expected), log, hooks, profile)
+
+
+def experiment_of(experiment: Union[experiment_pb2.Experiment, str],
+                  overrides: Sequence[str] = ()) -> experiment_pb2.Experiment:
+  """Returns an experiment of the caller's own, with overrides applied.
+
+  Args:
+    experiment: An `Experiment`, which stays as it is, the path of an experiment
+      file, or its text.
+    overrides: Strings `field.path=value`, as --set takes them.
+
+  Returns:
+    The experiment, not validated yet.
+
+  Raises:
+    ConfigErrors, ConfigError: If it cannot be read, or an override not applied.
   """
   if isinstance(experiment, str):
     experiment = (config.parse(experiment) if "{" in experiment
@@ -46,24 +81,36 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
         experiment.SerializeToString())
   for assignment in overrides:
     config.override(experiment, assignment)
-  if arrays is not None and not any(
-      isinstance(value, Mapping) for value in arrays.values()):
+  return experiment
+
+
+def by_split(arrays: Optional[Arrays]) -> Optional[Dict[str, Columns]]:
+  """Returns columns by split, of columns that may be those of training alone.
+
+  Args:
+    arrays: Columns by name, or such columns by split, or None.
+
+  Returns:
+    Columns by split, or None.
+
+  Raises:
+    ConfigErrors: If a split is unknown, or there is none for training.
+  """
+  if arrays is None:
+    return None
+  if _is_frame(arrays) or not any(
+      isinstance(value, Mapping) or _is_frame(value)
+      for value in arrays.values()):
     arrays = {"train": arrays}
-  if arrays is not None:
-    _check_splits(arrays)
-  validation.check(experiment, arrays)
-  model_dir = model_dir or os.path.join("runs", experiment.name)
-  return loop.train(
-      experiment, model_dir, arrays, allow_changes,
-      lambda trained, checkpoint, raw, expected: saved_model.export(
-          trained, checkpoint, os.path.join(model_dir, "export"), raw,
-          expected), log)
-
-
-def _check_splits(arrays):
   allowed = ("train", "validation", "test")
   wrong = [split for split in arrays if split not in allowed]
   if wrong or "train" not in arrays:
     raise config.ConfigErrors([config.ConfigError(
         "arrays", f"found {', '.join(map(repr, arrays))}; allowed: "
         f"{', '.join(allowed)}, train among them")])
+  return dict(arrays)
+
+
+def _is_frame(value) -> bool:
+  """Returns whether a value is a data frame, as of pandas, itself columns."""
+  return hasattr(value, "columns") and hasattr(value, "iloc")

@@ -10,11 +10,13 @@ import re
 from typing import Callable
 
 from mtl_graph import config
-from mtl_graph import outline
+from mtl_graph import vocabularies
 
 RESERVED_NAMES = ("shared", "total", "serving_default", "predict_examples")
 NOT_BUILT = "parses, but this version does not build it"
 _FLOAT32_MAX = 3.4028234e38
+_FLOAT32_MIN = 1.1754944e-38  # Below it, TensorFlow's kernels flush to zero.
+_FLOAT32_BELOW_1 = 1 - 2 ** -25  # What lies between this and 1 becomes 1.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 Report = Callable[[str, str], None]
@@ -25,6 +27,13 @@ def at_least(message, field, low, path, report) -> None:
   if value < low:
     found = value if message.HasField(field) else "nothing"
     report(f"{path}.{field}", f"found {found}; allowed: at least {low}")
+
+
+def share(message, field, path, report) -> None:
+  value = getattr(message, field)
+  if not 0 <= value < 1:
+    report(f"{path}.{field}", f"found {value:g}; allowed: at least 0 and below "
+           "1")
 
 
 def above_zero(message, field, path, report) -> None:
@@ -43,18 +52,35 @@ def kind_of(message, oneof, path, report):
   return kind
 
 
+def a_task(head: str) -> str:
+  """Returns "a binary task" and the like."""
+  return f"{'an' if head[0] in 'aeiou' else 'a'} {head} task"
+
+
 def finite(message, path, report) -> None:
-  """Reports every number of the experiment that is NaN or infinite."""
+  """Reports every number of the experiment that 32 bits cannot stand for.
+
+  Beside NaN and what is infinite, what they take for 0 or for 1: an epsilon
+  that is none, a rate of dropout that leaves nothing.
+  """
   for field, value in message.ListFields():
-    where = f"{path}.{field.name}" if path else field.name
-    if field.message_type is not None:
-      elements = (enumerate(value) if field.is_repeated else [(None, value)])
-      for i, element in elements:
-        finite(element, where if i is None else f"{where}[{i}]", report)
-    elif isinstance(value, float) and not math.isfinite(value):
-      report(where, f"found {value}; allowed: a finite number")
-    elif isinstance(value, float) and abs(value) > _FLOAT32_MAX:
-      report(where, f"found {value}; allowed: what fits 32-bit floating point")
+    name = f"{path}.{field.name}" if path else field.name
+    elements = ([(f"{name}[{i}]", element) for i, element in enumerate(value)]
+                if field.is_repeated else [(name, value)])
+    for where, element in elements:
+      if field.message_type is not None:
+        finite(element, where, report)
+      elif isinstance(element, float) and not math.isfinite(element):
+        report(where, f"found {element}; allowed: a finite number")
+      elif isinstance(element, float) and abs(element) > _FLOAT32_MAX:
+        report(where, f"found {element}; allowed: what fits 32-bit floating "
+               "point")
+      elif isinstance(element, float) and 0 < abs(element) < _FLOAT32_MIN:
+        report(where, f"found {element}, which 32-bit floating point takes for "
+               "0; allowed: what it tells from 0")
+      elif isinstance(element, float) and _FLOAT32_BELOW_1 <= element < 1:
+        report(where, f"found {element}, which 32-bit floating point takes for "
+               "1; allowed: what it tells from 1")
 
 
 def names(messages, path, report, reserved=RESERVED_NAMES) -> None:
@@ -87,35 +113,56 @@ def nearest_file(name: str) -> str:
   return config.nearest(os.path.basename(name), sorted(os.listdir(folder)))
 
 
-def domain(message, counts, least, path, report) -> None:
-  """Checks the fields of which exactly one says which values there are."""
+def domain(message, counts, least, path, report, stated=(), others=()) -> None:
+  """Checks the fields of which exactly one says which values there are.
+
+  Args:
+    message: The message, with `vocabulary` and `vocabulary_file`.
+    counts: Its fields that state a number of values.
+    least: How many values there must be by field, "" standing for the rest; 1
+      where it says nothing.
+    path: Where the message sits in the experiment.
+    report: Takes a field's path and its problem.
+    stated: Further fields that say which values there are and are set; their
+      caller checks what they hold.
+    others: Further fields that could.
+  """
   fields = counts + ("vocabulary", "vocabulary_file")
   present = [f for f in fields if (len(message.vocabulary) if f == "vocabulary"
-                                   else message.HasField(f))]
+                                   else message.HasField(f))] + list(stated)
+  fields += tuple(others)
+  if len(present) == 1 and present[0] in stated:
+    return
   if len(present) != 1:
     report(path, f"found {' and '.join(present) or 'none'} of "
            f"{', '.join(fields)}; allowed: exactly one")
     return
+  low = least.get(present[0], least.get("", 1))
   if present[0] in counts:
-    at_least(message, present[0], least, path, report)
+    at_least(message, present[0], low, path, report)
     return
   if present[0] == "vocabulary_file":
     file_exists(message, "vocabulary_file", path, report)
   try:
-    entries = outline.vocabulary(message)
+    entries = vocabularies.entries(message)
   except (OSError, UnicodeDecodeError):
     if os.path.isfile(message.vocabulary_file):
       report(f"{path}.vocabulary_file",
              f"'{message.vocabulary_file}' cannot be read; allowed: UTF-8 text")
     return
-  if len(entries) < least:
+  if len(entries) < low:
     report(f"{path}.{present[0]}",
-           f"found {len(entries)} entries; allowed: at least {least}")
+           f"found {len(entries)} entries; allowed: at least {low}")
+  each_once(entries, f"{path}.{present[0]}", report)
+
+
+def each_once(entries, path, report) -> None:
+  """Reports entries of a vocabulary that are empty, or there twice."""
   if "" in entries:
-    report(f"{path}.{present[0]}", "found ''; allowed: any entry but '', which "
-           "stands for a missing value")
+    report(path, "found ''; allowed: any entry but '', which stands for a "
+           "missing value")
   repeated = [e for e, count in collections.Counter(entries).items()
               if count > 1]
   if repeated:
-    report(f"{path}.{present[0]}",
-           f"found '{min(repeated)}' more than once; allowed: each entry once")
+    report(path, f"found '{min(repeated)}' more than once; allowed: each entry "
+           "once")

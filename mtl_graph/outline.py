@@ -3,30 +3,40 @@
 import collections
 from typing import Dict, List, Optional, Sequence
 
+from mtl_graph import layer_outline
+from mtl_graph import vocabularies
 from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import model_pb2
 
 # The metrics of a task by the kind of its head, `loss` being its task loss.
 METRICS = {
-    "binary": ("loss", "auc", "log_loss", "accuracy", "f1", "calibration"),
+    "binary": ("loss", "auc", "pr_auc", "log_loss", "accuracy", "precision",
+               "recall", "f1", "calibration"),
     "multiclass": ("loss", "log_loss", "accuracy", "f1"),
+    "multilabel": ("loss", "auc", "pr_auc", "log_loss", "accuracy", "f1"),
     "regression": ("loss", "rmse", "mae", "r2", "normalized_mse"),
+    "count": ("loss", "rmse", "mae", "poisson_deviance", "calibration"),
+    "ordinal": ("loss", "log_loss", "accuracy", "mae", "kappa"),
+    "quantiles": ("loss", "quantile_loss", "coverage"),
 }
 
 # The forms in which an estimate can be fed forward, by the kind of head.
+_CLASS_FORMS = (model_pb2.Estimate.PROBABILITY, model_pb2.Estimate.LOGIT)
 ESTIMATE_FORMS = {
-    "binary": (model_pb2.Estimate.PROBABILITY, model_pb2.Estimate.LOGIT),
-    "multiclass": (model_pb2.Estimate.PROBABILITY, model_pb2.Estimate.LOGIT),
+    "binary": _CLASS_FORMS,
+    "multiclass": _CLASS_FORMS,
+    "multilabel": _CLASS_FORMS,
     "regression": (model_pb2.Estimate.VALUE,),
+    "count": (model_pb2.Estimate.VALUE,),
+    "ordinal": _CLASS_FORMS,
+    "quantiles": (model_pb2.Estimate.VALUE,),
 }
 
-# variables: name to shape, of every trainable variable, in order of creation.
-# tensors: name to width, of every tensor that `model.stop_gradient` may name.
-Outline = collections.namedtuple("Outline", ["variables", "tensors"])
 
-
-def build(experiment: experiment_pb2.Experiment) -> Outline:
+def build(experiment: experiment_pb2.Experiment,
+          report: Optional[layer_outline.Report] = None
+          ) -> layer_outline.Outline:
   """Goes through an experiment as the graph is built, over shapes alone.
 
   An experiment with problems is gone through as far as it makes sense, so that
@@ -34,55 +44,178 @@ def build(experiment: experiment_pb2.Experiment) -> Outline:
 
   Args:
     experiment: The experiment, valid or not.
+    report: Called with a field path and a problem where shapes do not fit.
 
   Returns:
-    An `Outline`.
+    A `layer_outline.Outline`.
   """
-  variables, tensors = collections.OrderedDict(), collections.OrderedDict()
+  report = report or (lambda *unused: None)
+  outline = layer_outline.empty()
   model = experiment.model
-  width = 0
-  for feature in experiment.data.feature:
-    if feature.WhichOneof("kind") == "categorical":
-      categorical = feature.categorical
-      variables[f"embedding/{feature.name}/embeddings"] = [
-          category_count(categorical) + 1, categorical.embedding_dimension]
-      tensors[f"embedding/{feature.name}"] = categorical.embedding_dimension
-      width += categorical.embedding_dimension
-    else:
-      width += feature.numeric.size
-  width = _stack(model.hard_sharing.trunk, "trunk", width, variables, tensors)
-  tasks = {task.name: task for task in model.task}
+  shape = _features(experiment.data.feature, outline, report)
+  if experiment.data.feature and not any(map(is_deep, experiment.data.feature)):
+    _report_idle(model, report)
+  shape = layer_outline.build(
+      model.hard_sharing.trunk.layer, "trunk", shape, outline,
+      "model.hard_sharing.trunk", report)
+  places = {task.name: i for i, task in enumerate(model.task)}
   for name in estimate_order(model.task):
-    task = tasks[name]
-    task_width = width + sum(
-        _estimate_width(tasks.get(e.task), e.form) for e in task.estimate)
-    task_width = _stack(task.tower, f"tower/{name}", task_width, variables,
-                        tensors)
-    units = logit_count(task)
-    variables[f"head/{name}/kernel"] = [task_width, units]
-    variables[f"head/{name}/bias"] = [units]
-    tensors[f"head/{name}"] = units
+    task, path = model.task[places[name]], f"model.task[{places[name]}]"
+    read = shape
+    if task.estimate:
+      if len(shape) != 1 and layer_outline.is_known(shape):
+        report(f"{path}.estimate", "found it beside an image of "
+               f"{layer_outline.describe(shape)}; allowed: where the shared "
+               "part ends in a vector")
+      read = (shape[-1] + sum(
+          _estimate_width(model.task[places[e.task]], e.form)
+          for e in task.estimate if e.task in places),)
+    read = layer_outline.build(task.tower.layer, f"tower/{name}", read, outline,
+                               f"{path}.tower", report)
+    if len(read) != 1 and layer_outline.is_known(read):
+      report(path, "found an image of "
+             f"{layer_outline.describe(read)} before the head; allowed: a "
+             "vector, as flatten or global pooling makes it")
+    _head(task, read[-1], experiment.data.feature, outline)
   if experiment.training.joint.loss.WhichOneof("kind") == "uncertainty":
     for task in model.task:
-      variables[f"log_variance/{task.name}"] = []
-  return Outline(variables, tensors)
+      outline.variables[f"log_variance/{task.name}"] = []
+  return outline
 
 
-def layer_names(stack: model_pb2.LayerStack) -> List[str]:
-  """Names the layers of a stack by kind, numbered as tf.layers did.
+def _report_idle(model, report) -> None:
+  """Reports layers without any input, where no feature is in the deep part."""
+  idle = [("model.hard_sharing.trunk", model.hard_sharing.trunk)]
+  idle += [(f"model.task[{i}].tower", task.tower)
+           for i, task in enumerate(model.task) if not task.estimate]
+  for path, stack in idle:
+    if stack.layer:
+      report(path, "found layers that have nothing to read, as no feature is "
+             "in the deep part; allowed: none")
 
-  Args:
-    stack: The layers.
 
-  Returns:
-    A name per layer: `dense`, `dense_1`, `dropout`, `dense_2`, ...
-  """
-  seen, names = collections.Counter(), []
-  for layer in stack.layer:
-    kind = layer.WhichOneof("kind") or "layer"
-    names.append(f"{kind}_{seen[kind]}" if seen[kind] else kind)
-    seen[kind] += 1
-  return names
+def _features(features, outline, report) -> layer_outline.Shape:
+  """Adds the features and returns the shape of all of them together."""
+  shapes = collections.OrderedDict()
+  for i, feature in enumerate(features):
+    if not is_deep(feature):
+      continue
+    shape = feature_shape(feature)
+    if feature.WhichOneof("kind") in ("categorical", "cross"):
+      _embedding(feature, outline)
+    if has_tensor(feature):
+      outline.tensors[f"embedding/{feature.name}"] = shape
+    shapes[i] = layer_outline.build(
+        feature.encoder.layer, f"encoder/{feature.name}", shape, outline,
+        f"data.feature[{i}].encoder", report)
+  if not shapes:
+    return (0,)
+  first = next(iter(shapes.values()))
+  for i, shape in shapes.items():
+    if shape[:-1] != first[:-1]:
+      if layer_outline.is_known(shape) and layer_outline.is_known(first):
+        report(f"data.feature[{i}]", "found "
+               + " beside ".join(layer_outline.describe(s)
+                                 for s in (shape, first))
+               + "; allowed: features that are all vectors, or all images of "
+               "one size, as an encoder with flatten or global pooling makes "
+               "them")
+      return (0,)
+  return first[:-1] + (sum(shape[-1] for shape in shapes.values()),)
+
+
+def feature_shape(feature: data_pb2.Feature) -> layer_outline.Shape:
+  """Returns the shape of a row of a feature, before its encoder."""
+  kind = feature.WhichOneof("kind")
+  if kind == "numeric":
+    return (feature.numeric.size,)
+  if kind == "image":
+    return (feature.image.height, feature.image.width, feature.image.channels)
+  if kind is None:
+    return (0,)
+  recurrent = recurrent_of(feature)
+  if recurrent is not None:
+    return (getattr(feature.categorical.values, recurrent).units,)
+  message = getattr(feature, kind)
+  if message.WhichOneof("representation") == "embedding_dimension":
+    return (message.embedding_dimension,)
+  return (table_rows(feature),)
+
+
+def recurrent_of(feature: data_pb2.Feature) -> Optional[str]:
+  """Returns "lstm" or "gru" if one reads the feature's categories."""
+  pooling = feature.categorical.values.WhichOneof("pooling")
+  return pooling if pooling in ("lstm", "gru") else None
+
+
+def table_rows(feature: data_pb2.Feature) -> int:
+  """Returns how many categories a feature has, the unknown one counted."""
+  if feature.WhichOneof("kind") == "cross":
+    return feature.cross.hash_buckets  # Every combination is known.
+  return vocabularies.category_count(feature.categorical) + 1
+
+
+def has_tensor(feature: data_pb2.Feature) -> bool:
+  """Returns whether `embedding/<feature>` is a tensor of the network."""
+  kind = feature.WhichOneof("kind")
+  return (kind in ("categorical", "cross") and getattr(
+      feature, kind).WhichOneof("representation") == "embedding_dimension")
+
+
+def table_of(feature: data_pb2.Feature) -> str:
+  """Returns the scope of a feature's table of embeddings."""
+  shared = (feature.categorical.shared_embedding
+            if feature.WhichOneof("kind") == "categorical" else "")
+  return f"embedding/{shared or feature.name}"
+
+
+def _embedding(feature, outline) -> None:
+  """Adds a table of embeddings, and the recurrent layer that reads it."""
+  message = getattr(feature, feature.WhichOneof("kind"))
+  width = table_rows(feature)
+  if has_tensor(feature):
+    width = message.embedding_dimension
+    name = f"{table_of(feature)}/embeddings"
+    outline.variables[name] = [table_rows(feature), width]
+    if message.HasField("regularization"):
+      outline.penalties[name] = message.regularization
+  recurrent = recurrent_of(feature)
+  if recurrent is None:
+    return
+  units = getattr(message.values, recurrent).units
+  scope = f"embedding/{feature.name}/{recurrent}"
+  gates = ({"": 4} if recurrent == "lstm" else {"gates/": 2, "candidate/": 1})
+  for gate, count in gates.items():
+    outline.variables[f"{scope}/{gate}kernel"] = [width + units, count * units]
+    outline.variables[f"{scope}/{gate}bias"] = [count * units]
+
+
+def _head(task, width, features, outline) -> None:
+  """Adds a task's head and its wide part."""
+  units, scope = logit_count(task), f"head/{task.name}"
+  score = 1 if task.WhichOneof("head") == "ordinal" else units
+  outline.variables[f"{scope}/kernel"] = [width, score]
+  if task.WhichOneof("head") != "ordinal":
+    outline.variables[f"{scope}/bias"] = [units]
+  for feature in features:
+    if is_wide(feature):
+      rows = (feature.numeric.size if feature.WhichOneof("kind") == "numeric"
+              else table_rows(feature))
+      outline.variables[f"wide/{task.name}/{feature.name}/weights"] = [
+          rows, score]
+  if task.WhichOneof("head") == "ordinal":
+    outline.variables[f"{scope}/thresholds"] = [units]
+  outline.tensors[scope] = (units,)
+
+
+def is_deep(feature: data_pb2.Feature) -> bool:
+  """Returns whether a feature goes into the shared part of the network."""
+  return feature.use in (data_pb2.Feature.DEEP, data_pb2.Feature.WIDE_AND_DEEP)
+
+
+def is_wide(feature: data_pb2.Feature) -> bool:
+  """Returns whether a feature goes into the tasks' linear models."""
+  return feature.use in (data_pb2.Feature.WIDE, data_pb2.Feature.WIDE_AND_DEEP)
 
 
 def estimate_order(tasks: Sequence[model_pb2.Task]) -> List[str]:
@@ -128,89 +261,80 @@ def estimate_cycle(tasks: Sequence[model_pb2.Task]) -> List[str]:
   return []
 
 
-def vocabulary(message) -> List[str]:
-  """Reads the vocabulary of a `Categorical` or a `Multiclass`.
-
-  Args:
-    message: A message with the fields `vocabulary` and `vocabulary_file`.
-
-  Returns:
-    The entries, in line or one per line of the file; empty where the message
-    has neither.
-
-  Raises:
-    OSError, UnicodeDecodeError: If the file cannot be read.
-  """
-  if message.vocabulary_file:
-    with open(message.vocabulary_file, encoding="utf-8-sig") as file:
-      return [line for line in file.read().split("\n") if line]
-  return list(message.vocabulary)
-
-
-def with_vocabularies(experiment: experiment_pb2.Experiment
-                      ) -> experiment_pb2.Experiment:
-  """Returns a copy of an experiment that needs no vocabulary file any more.
-
-  What a run keeps must not change its meaning when a file does.
-
-  Args:
-    experiment: The experiment, valid.
-
-  Returns:
-    A copy with the entries of each `vocabulary_file` under `vocabulary`.
-  """
-  copy = experiment_pb2.Experiment()
-  copy.CopyFrom(experiment)
-  for message in ([feature.categorical for feature in copy.data.feature]
-                  + [task.multiclass for task in copy.model.task]):
-    if message.vocabulary_file:
-      message.vocabulary.extend(vocabulary(message))
-      message.ClearField("vocabulary_file")
-  return copy
-
-
-def category_count(categorical: data_pb2.Categorical) -> int:
-  """Returns how many categories there are, the unknown one not counted."""
-  return (categorical.num_buckets or categorical.hash_buckets
-          or len(_vocabulary_or_empty(categorical)))
-
-
 def logit_count(task: model_pb2.Task) -> int:
-  """Returns the width of a task's head."""
-  if task.WhichOneof("head") == "multiclass":
-    return (task.multiclass.num_classes
-            or len(_vocabulary_or_empty(task.multiclass)))
+  """Returns how many logits a task has per row."""
+  head = task.WhichOneof("head")
+  if head in ("multiclass", "multilabel"):
+    return vocabularies.class_count(getattr(task, head))
+  if head == "ordinal":
+    return max(vocabularies.class_count(task.ordinal) - 1, 0)
+  if head == "regression":
+    return task.regression.size
+  if head == "quantiles":
+    return len(task.quantiles.level)
   return 1
 
 
-def metric_names(tasks: Sequence[model_pb2.Task]) -> List[str]:
+def class_count(task: model_pb2.Task) -> int:
+  """Returns how many classes a label is one of; 0 where it is none of any."""
+  head = task.WhichOneof("head")
+  if head == "binary":
+    return 2
+  if head in ("multiclass", "ordinal"):
+    return vocabularies.class_count(getattr(task, head))
+  return 0
+
+
+def label_width(task: model_pb2.Task) -> int:
+  """Returns how many numbers a task's label is made of."""
+  if task.WhichOneof("head") in ("multilabel", "regression"):
+    return logit_count(task)
+  return 1
+
+
+def label_slices(tasks: Sequence[model_pb2.Task]) -> Dict[str, slice]:
+  """Returns the columns of each task in the matrix of all labels."""
+  slices, start = collections.OrderedDict(), 0
+  for task in tasks:
+    slices[task.name] = slice(start, start + label_width(task))
+    start += label_width(task)
+  return slices
+
+
+def metric_names(experiment: experiment_pb2.Experiment) -> List[str]:
   """Returns every metric as `<task>/<metric>`."""
-  return [f"{task.name}/{metric}" for task in tasks
-          for metric in METRICS.get(task.WhichOneof("head"), ())]
+  configured = {m.task: m for m in experiment.evaluation.task_metrics}
+  names = []
+  for task in experiment.model.task:
+    head = task.WhichOneof("head")
+    names += [f"{task.name}/{metric}" for metric in METRICS.get(head, ())]
+    names += [f"{task.name}/{metric}" for metric in task_metric_names(
+        head, configured.get(task.name))]
+  return names
 
 
-def _vocabulary_or_empty(message):
-  try:
-    return vocabulary(message)
-  except (OSError, UnicodeDecodeError):
-    return []  # Validation reports the file by itself.
+def task_metric_names(head: str, metrics) -> List[str]:
+  """Returns the names of the metrics a `TaskMetrics` adds, None of none."""
+  if metrics is None:
+    return []
+  names = []
+  if head == "binary":
+    for at in ([f"{t:g}" for t in metrics.threshold]
+               + [f"top_{k}" for k in metrics.k]):
+      names += [f"precision_at_{at}", f"recall_at_{at}"]
+    if metrics.group_column:
+      names.append("grouped_auc")
+  elif head == "multiclass":
+    names += [f"top_{k}_accuracy" for k in metrics.k]
+  elif head == "regression":
+    names += [f"quantile_loss_{q:g}" for q in metrics.quantile]
+  return names
 
 
-def _estimate_width(task: Optional[model_pb2.Task], form) -> int:
-  if task is None:
+def _estimate_width(task: model_pb2.Task, form) -> int:
+  head = task.WhichOneof("head")
+  if form not in ESTIMATE_FORMS.get(head, ()):
     return 0
-  forms = ESTIMATE_FORMS.get(task.WhichOneof("head"), ())
-  return logit_count(task) if form in forms else 0
-
-
-def _stack(stack: model_pb2.LayerStack, scope: str, width: int,
-           variables: Dict, tensors: Dict) -> int:
-  """Adds the names of a stack and returns the width of its output."""
-  for layer, name in zip(stack.layer, layer_names(stack)):
-    if layer.WhichOneof("kind") == "dense":
-      variables[f"{scope}/{name}/kernel"] = [width, layer.dense.units]
-      if layer.dense.use_bias:
-        variables[f"{scope}/{name}/bias"] = [layer.dense.units]
-      width = layer.dense.units
-    tensors[f"{scope}/{name}"] = width
-  return width
+  # An ordinal task has a threshold less than it has classes.
+  of_classes = head == "ordinal" and form == model_pb2.Estimate.PROBABILITY
+  return logit_count(task) + of_classes

@@ -6,6 +6,9 @@ from typing import Callable, Dict, List, Sequence
 from mtl_graph import config
 from mtl_graph.protos import training_pb2
 
+# How many of the variables that a scope claims in vain an error names.
+_NAMED = 2
+
 
 def claim(groups: Sequence[training_pb2.VariableGroup],
           variables: Sequence[str],
@@ -28,17 +31,13 @@ def claim(groups: Sequence[training_pb2.VariableGroup],
       path = f"training.group[{i}].scope[{j}]"
       matches = [v for v in variables if (v + "/").startswith(scope + "/")]
       if not scope or not matches:
-        scopes = sorted({"/".join(v.split("/")[:depth]) for v in variables
-                         for depth in range(1, v.count("/") + 2)})
-        report(path, f"no trainable variable lies in scope '{scope}'"
-               + (config.nearest(scope, scopes) or "; there are: "
-                  + ", ".join(sorted({v.split("/")[0] for v in variables}))))
+        report_scope(scope, variables, path, report)
+      for owner in dict.fromkeys(owners[v] for v in matches if v in owners):
+        taken = [v for v in matches if owners.get(v) == owner]
+        report(path, f"{_listed(taken)} to group '{owner}'; allowed: one group "
+               "per variable")
       for variable in matches:
-        if variable in owners:
-          report(path, f"variable '{variable}' already belongs to group "
-                 f"'{owners[variable]}'; allowed: one group per variable")
-        else:
-          owners[variable] = group.name
+        owners.setdefault(variable, group.name)
   for variable in variables:
     # A log variance that no group names goes along with its task's head.
     if variable not in owners and variable.startswith("log_variance/"):
@@ -52,3 +51,30 @@ def claim(groups: Sequence[training_pb2.VariableGroup],
   return collections.OrderedDict(
       (group.name, [v for v in variables if owners.get(v) == group.name])
       for group in groups)
+
+
+def _listed(variables: Sequence[str]) -> str:
+  """Returns which variables already belong, by name as far as there are few."""
+  if len(variables) == 1:
+    return f"variable '{variables[0]}' already belongs"
+  names = ", ".join(f"'{v}'" for v in variables[:_NAMED])
+  more = len(variables) - _NAMED
+  return (f"variables {names}" + (f" and {more} more" if more > 0 else "")
+          + " already belong")
+
+
+def report_scope(scope: str, variables: Sequence[str], path: str,
+                 report: Callable[[str, str], None]) -> None:
+  """Reports a scope that holds no variable.
+
+  Args:
+    scope: The scope.
+    variables: Names of the variables.
+    path: Where the scope is stated in the experiment.
+    report: Takes a field's path and its problem.
+  """
+  scopes = sorted({"/".join(v.split("/")[:depth]) for v in variables
+                   for depth in range(1, v.count("/") + 2)})
+  report(path, f"no trainable variable lies in scope '{scope}'"
+         + (config.nearest(scope, scopes) or "; there are: "
+            + ", ".join(sorted({v.split("/")[0] for v in variables}))))

@@ -18,6 +18,9 @@ flags.DEFINE_boolean(
 flags.DEFINE_boolean(
     "dry_run", False, "Check the experiment and its data, print variables and "
     "groups, and stop.", flag_values=_FLAGS)
+flags.DEFINE_boolean(
+    "profile", False, "Record some steps for TensorBoard's profiler, in "
+    "model_dir/profile.", flag_values=_FLAGS)
 
 
 def main(argv) -> int:
@@ -37,7 +40,7 @@ def _train():
     return
   api.train(experiment, model_dir=launching.model_dir_of(_FLAGS, experiment),
             allow_changes=_FLAGS.allow_changes,
-            log=functools.partial(print, flush=True))
+            log=functools.partial(print, flush=True), profile=_FLAGS.profile)
 
 
 class _CallableModule(types.ModuleType):

@@ -1,23 +1,28 @@
 """Finds what is wrong with the training of an experiment."""
 
-from typing import Collection, Optional, Sequence
+from typing import Collection, Sequence
 
-from mtl_graph import config
 from mtl_graph import field_checks
-from mtl_graph import outline as outline_lib
+from mtl_graph import optimizer_checks
 from mtl_graph import ownership
-from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import training_pb2
 
 
 def check(training: training_pb2.Training, variables: Sequence[str],
-          report: field_checks.Report) -> None:
-  """Reports what is wrong with `training`, given the variables' names."""
+          report: field_checks.Report, penalized: Collection[str] = ()) -> None:
+  """Reports what is wrong with `training`.
+
+  Args:
+    training: The `Training` message.
+    variables: Names of the trainable variables.
+    report: Takes a field's path and its problem.
+    penalized: Names of those that bear a penalty.
+  """
   mode = field_checks.kind_of(training, "mode", "training", report)
   if mode == "independent":
     report("training.independent", f"{field_checks.NOT_BUILT}; allowed: joint")
   elif mode == "joint":
-    field_checks.at_least(training, "num_steps", 1, "training", report)
+    _check_length(training, report)
     if training.HasField("num_rounds"):
       report("training.num_rounds", f"found {training.num_rounds}; allowed: in "
              "independent training only; joint training takes num_steps")
@@ -28,7 +33,7 @@ def check(training: training_pb2.Training, variables: Sequence[str],
     if training.joint.HasField("gradient_balancing"):
       report("training.joint.gradient_balancing",
              f"{field_checks.NOT_BUILT}; allowed: leave it out")
-  _check_groups(training, variables, report)
+  _check_groups(training, variables, report, penalized)
   field_checks.at_least(training.checkpoint, "every_steps", 0,
                         "training.checkpoint", report)
   field_checks.at_least(training.checkpoint, "keep", 1, "training.checkpoint",
@@ -36,12 +41,67 @@ def check(training: training_pb2.Training, variables: Sequence[str],
   field_checks.at_least(training, "log_every_steps", 1, "training", report)
   field_checks.at_least(training.execution, "steps_per_block", 1,
                         "training.execution", report)
+  _check_execution(training.execution, report)
+  field_checks.at_least(training, "accumulate_batches", 1, "training", report)
+  if training.accumulate_batches > 1:
+    _check_dense(training, report)
+  if training.HasField("moving_average"):
+    decay = training.moving_average.decay
+    if not 0 < decay < 1:
+      found = (f"{decay:g}" if training.moving_average.HasField("decay")
+               else "nothing")
+      report("training.moving_average.decay", f"found {found}; allowed: above 0"
+             " and below 1")
+  if training.HasField("warm_start"):
+    _check_warm_start(training.warm_start, variables, report)
+
+
+def _check_length(training, report) -> None:
+  """Reports unless exactly one field says how long joint training is."""
+  if not training.HasField("num_epochs"):
+    field_checks.at_least(training, "num_steps", 1, "training", report)
+    return
+  field_checks.above_zero(training, "num_epochs", "training", report)
+  if training.HasField("num_steps"):
+    report("training.num_epochs", f"found {training.num_epochs:g} beside "
+           f"num_steps: {training.num_steps}; allowed: one of them")
+
+
+def _check_execution(execution, report) -> None:
+  path = "training.execution"
+  for field in ("intra_op_threads", "inter_op_threads"):
+    field_checks.at_least(execution, field, 0, path, report)
+  share = execution.gpu_memory_fraction
+  if execution.HasField("gpu_memory_fraction") and not 0 < share <= 1:
+    report(f"{path}.gpu_memory_fraction", f"found {share:g}; allowed: above 0, "
+           "at most 1")
   built = (training_pb2.Execution.AUTO, training_pb2.Execution.SESSION)
-  if training.execution.mode not in built:
+  if execution.mode not in built:
     name = training_pb2.Execution.Mode.Name
-    report("training.execution.mode", f"found {name(training.execution.mode)}, "
-           f"which {field_checks.NOT_BUILT}; allowed: "
+    report(f"{path}.mode", f"found {name(execution.mode)}, which "
+           f"{field_checks.NOT_BUILT}; allowed: "
            f"{', '.join(name(b) for b in built)}")
+
+
+def _check_dense(training, report) -> None:
+  """Reports lazy optimizers where the gradients of batches are added up."""
+  for path, optimizer in [
+      ("training.default_optimizer", training.default_optimizer)] + [
+          (f"training.group[{i}].optimizer", group.optimizer)
+          for i, group in enumerate(training.group)]:
+    if optimizer.WhichOneof("kind") == "lazy_adam":
+      report(f"{path}.lazy_adam", "found it with accumulate_batches: "
+             f"{training.accumulate_batches}; allowed: adam, or one batch per "
+             "step")
+
+
+def _check_warm_start(warm_start, variables, report) -> None:
+  path = "training.warm_start"
+  if not warm_start.checkpoint:
+    report(f"{path}.checkpoint", "found nothing; required")
+  for i, scope in enumerate(warm_start.scope):
+    if not any((v + "/").startswith(scope + "/") for v in variables):
+      ownership.report_scope(scope, variables, f"{path}.scope[{i}]", report)
 
 
 def _check_uncertainty(uncertainty, report) -> None:
@@ -56,10 +116,11 @@ def _check_uncertainty(uncertainty, report) -> None:
            f"{high:g}")
 
 
-def _check_groups(training, variables: Sequence[str], report) -> None:
+def _check_groups(training, variables: Sequence[str], report, penalized
+                  ) -> None:
   if training.HasField("default_optimizer"):
-    _check_optimizer(training.default_optimizer, "training.default_optimizer",
-                     report)
+    optimizer_checks.check(training.default_optimizer,
+                           "training.default_optimizer", report)
   elif not training.group and training.WhichOneof("mode") != "independent":
     report("training.default_optimizer",
            "found nothing; required where no group is given")
@@ -71,10 +132,14 @@ def _check_groups(training, variables: Sequence[str], report) -> None:
     if group.frozen and group.HasField("optimizer"):
       report(f"{path}.optimizer", "found one on a frozen group; allowed: none")
     elif group.HasField("optimizer"):
-      _check_optimizer(group.optimizer, f"{path}.optimizer", report)
+      optimizer_checks.check(group.optimizer, f"{path}.optimizer", report)
     elif not group.frozen and not training.HasField("default_optimizer"):
       report(f"{path}.optimizer", "found nothing; required, as there is no "
              "training.default_optimizer")
+    field_checks.at_least(group, "start_step", 0, path, report)
+    if group.frozen and group.start_step:
+      report(f"{path}.start_step", f"found {group.start_step} on a frozen group"
+             "; allowed: frozen or start_step")
     if group.frozen and group.HasField("clipping"):
       report(f"{path}.clipping", "found one on a frozen group; allowed: none")
     elif group.HasField("clipping"):
@@ -83,66 +148,28 @@ def _check_groups(training, variables: Sequence[str], report) -> None:
       if kind is not None:
         field_checks.above_zero(group.clipping, kind, f"{path}.clipping",
                                 report)
+    optimizer_checks.check_weight_decay(
+        group, group.optimizer if group.HasField("optimizer")
+        else training.default_optimizer, path, report)
   if training.group:
     if all(group.frozen for group in training.group):
       report("training.group", "found only frozen groups; allowed: at least "
              "one that is trained")
-    ownership.claim(training.group, variables, report)
+  owned = (ownership.claim(training.group, variables, report)
+           if training.group else {"": variables})
+  _check_lazy(training, owned, penalized, report)
 
 
-def _check_optimizer(optimizer, path, report) -> None:
-  kind = field_checks.kind_of(optimizer, "kind", path, report)
-  if kind != "adam":
-    return
-  adam, path = optimizer.adam, f"{path}.adam"
-  _check_learning_rate(adam.learning_rate, f"{path}.learning_rate", report)
-  for field in ("beta1", "beta2"):
-    if not 0 <= getattr(adam, field) < 1:
-      report(f"{path}.{field}", f"found {getattr(adam, field)}; allowed: at "
-             "least 0 and below 1")
-  field_checks.above_zero(adam, "epsilon", path, report)
-
-
-def _check_learning_rate(rate, path, report) -> None:
-  kind = field_checks.kind_of(rate, "kind", path, report)
-  if kind == "constant":
-    field_checks.at_least(rate, "constant", 0, path, report)
-  elif kind == "exponential_decay":
-    decay, path = rate.exponential_decay, f"{path}.exponential_decay"
-    if not decay.HasField("initial"):
-      report(f"{path}.initial", "found nothing; required, at least 0")
-    field_checks.at_least(decay, "initial", 0, path, report)
-    field_checks.at_least(decay, "decay_steps", 1, path, report)
-    field_checks.above_zero(decay, "decay_rate", path, report)
-
-
-def check_evaluation(experiment: experiment_pb2.Experiment,
-                     arrays: Optional[Collection[str]],
-                     report: field_checks.Report) -> None:
-  """Reports what is wrong with `evaluation`; `arrays` as `validation.check`."""
-  evaluation = experiment.evaluation
-  field_checks.at_least(evaluation, "every_steps", 0, "evaluation", report)
-  field_checks.at_least(evaluation, "batch_size", 1, "evaluation", report)
-  metrics = outline_lib.metric_names(experiment.model.task)
-  for field in ("best", "early_stopping"):
-    if not evaluation.HasField(field):
-      continue
-    rule, path = getattr(evaluation, field), f"evaluation.{field}"
-    if rule.metric not in metrics:
-      report(f"{path}.metric", f"no metric '{rule.metric}'; allowed: "
-             f"{', '.join(metrics)}{config.nearest(rule.metric, metrics)}")
-    if rule.goal == training_pb2.GOAL_UNSPECIFIED:
-      report(f"{path}.goal", "found nothing; allowed: MAXIMIZE or MINIMIZE")
-    if not ("validation" in arrays if arrays is not None
-            else experiment.data.HasField("validation")):
-      report(path, "found it without data.validation; allowed: with validation "
-             "rows only")
-    if evaluation.every_steps == 0:
-      report(path, "found it with evaluation.every_steps: 0; allowed: with "
-             "every_steps of at least 1")
-  if evaluation.HasField("early_stopping"):
-    path = "evaluation.early_stopping"
-    field_checks.at_least(evaluation.early_stopping, "patience", 1, path,
-                          report)
-    field_checks.at_least(evaluation.early_stopping, "min_delta", 0, path,
-                          report)
+def _check_lazy(training, owned, penalized, report) -> None:
+  """Reports tables under a lazy optimizer whose gradient is in every row."""
+  optimizers = {g.name: (f"training.group[{i}].optimizer", g.optimizer)
+                for i, g in enumerate(training.group)
+                if g.HasField("optimizer") or g.frozen}
+  default = ("training.default_optimizer", training.default_optimizer)
+  for group, variables in owned.items():
+    path, optimizer = optimizers.get(group, default)
+    tables = [v for v in variables
+              if v.endswith("/embeddings") and v in penalized]
+    if optimizer.WhichOneof("kind") == "lazy_adam" and tables:
+      report(f"{path}.lazy_adam", f"found it for '{tables[0]}', which bears a "
+             "penalty; allowed: adam, or no regularization")

@@ -5,6 +5,7 @@ from typing import Collection, Optional
 
 from mtl_graph import config
 from mtl_graph import data_checks
+from mtl_graph import evaluation_checks
 from mtl_graph import field_checks
 from mtl_graph import model_checks
 from mtl_graph import outline as outline_lib
@@ -38,12 +39,13 @@ def check(experiment: experiment_pb2.Experiment,
   if not 0 <= experiment.seed < 2 ** 31:
     report("seed", f"found {experiment.seed}; allowed: 0 to 2147483647")
   field_checks.finite(experiment, "", report)
-  data_checks.check(experiment.data, arrays is None, report)
+  data_checks.check(experiment, arrays is None, report)
   model_checks.check(experiment.model, experiment.training, report)
-  outline = outline_lib.build(experiment)
+  outline = outline_lib.build(experiment, report)
   model_checks.check_held(experiment.model, outline.tensors, report)
-  training_checks.check(experiment.training, list(outline.variables), report)
-  training_checks.check_evaluation(experiment, arrays, report)
+  training_checks.check(experiment.training, list(outline.variables), report,
+                        outline.penalties)
+  evaluation_checks.check(experiment, arrays, report)
   field_checks.at_least(experiment.serving, "warmup_requests", 0, "serving",
                         report)
   if errors:

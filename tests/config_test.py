@@ -8,7 +8,9 @@ from absl.testing import parameterized
 
 from mtl_graph import config
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import layers_pb2
 from mtl_graph.protos import model_pb2
+from mtl_graph.protos import training_pb2
 
 _TEXT = """
 name: "n"
@@ -23,8 +25,11 @@ model {
 training { num_steps: 3 joint { loss { sum {} } } }
 """
 _ROOT_FIELDS = "name, seed, data, model, training, evaluation, serving"
-_TASK_FIELDS = ("name, label, regression, binary, multiclass, tower, estimate, "
-                "weight")
+_TASK_FIELDS = ", ".join(f.name for f in model_pb2.Task.DESCRIPTOR.fields)
+_TRAINING_FIELDS = ", ".join(
+    f.name for f in training_pb2.Training.DESCRIPTOR.fields)
+_GROUP_FIELDS = ", ".join(
+    f.name for f in training_pb2.VariableGroup.DESCRIPTOR.fields)
 
 
 def _override(*assignments):
@@ -92,9 +97,8 @@ class ParseTest(parameterized.TestCase):
             "hard_sharing, mixture_of_experts, task, stop_gradient; nearest: "
             "'hard_sharing'",
             "f:4:12: no field 'num_step' in mtl_graph.Training; allowed: "
-            "num_steps, num_rounds, joint, independent, group, "
-            "default_optimizer, checkpoint, execution, log_every_steps, "
-            "summaries; nearest: 'num_steps', 'num_rounds'",
+            f"{_TRAINING_FIELDS}; nearest: 'num_steps', 'num_epochs', "
+            "'num_rounds'",
             "f:4:44: no field 'sun' in mtl_graph.LossIntegration; allowed: "
             "sum, weighted_sum, uncertainty; nearest: 'sum'"])
 
@@ -124,8 +128,9 @@ class ParseTest(parameterized.TestCase):
     self.assertEqual(self._errors(
         "model {\n hard_sharing { trunk { layer {\n"
         "   dense { activation: RELLU } } } } }"),
-        ["f:3:24: no value 'RELLU' in mtl_graph.Activation; allowed: IDENTITY, "
-         "RELU, TANH, SIGMOID; nearest: 'RELU'"])
+        ["f:3:24: no value 'RELLU' in mtl_graph.Activation; allowed: "
+         f"{', '.join(layers_pb2.Activation.keys())}; nearest: 'RELU', 'RELU6',"
+         " 'ELU'"])
 
   def test_unknown_value_does_not_hide_unknown_fields_behind_it(self):
     lines = self._errors("training { execution { mode: FAST } }\nnam: 'x'")
@@ -300,10 +305,9 @@ class OverrideTest(parameterized.TestCase):
       ("naem=x", "--set naem", f"no field 'naem'; allowed: {_ROOT_FIELDS}; "
        "nearest: 'name'"),
       ("training.num_stepz=1", "--set training.num_stepz",
-       "no field 'num_stepz'; allowed: num_steps, num_rounds, joint, "
-       "independent, group, default_optimizer, checkpoint, execution, "
-       "log_every_steps, summaries; nearest: 'num_steps', 'num_rounds'"),
-      ("model.task[0].binary.x=3", "--set model.task[0].binary.x",
+       f"no field 'num_stepz'; allowed: {_TRAINING_FIELDS}; nearest: "
+       "'num_steps', 'num_epochs', 'num_rounds'"),
+      ("training.joint.loss.sum.x=3", "--set training.joint.loss.sum.x",
        "no field 'x'; allowed: none"),
       ("name.x=1", "--set name", "holds a plain value; allowed: name=value"),
       ("model.task.name=x", "--set model.task",
@@ -346,8 +350,7 @@ class OverrideTest(parameterized.TestCase):
        "allowed: SQUARED, ABSOLUTE, HUBER; nearest: 'HUBER'"),
       ("training.group={name: 'g' scop: 'x'}", "--set training.group",
        "found '{name: 'g' scop: 'x'}'; no field 'scop' in "
-       "mtl_graph.VariableGroup; allowed: name, scope, optimizer, clipping, "
-       "frozen; nearest: 'scope'"),
+       f"mtl_graph.VariableGroup; allowed: {_GROUP_FIELDS}; nearest: 'scope'"),
   )
   def test_refusal_says_where_what_and_what_is_allowed(self, assignment, path,
                                                        problem):

@@ -18,7 +18,9 @@ from mtl_graph import api
 from mtl_graph import config
 from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
+from mtl_graph.data import features
 from mtl_graph.model import graphs
+from mtl_graph.model import joint_step
 
 STEPS = 50
 BATCH = 32
@@ -153,7 +155,7 @@ def engine_start(experiment):
   model = graphs.build(experiment)
   with model.graph.as_default(), sessions.open_session(model.graph) as session:
     step = tf.placeholder(tf.int64, [])
-    rows = batches.rows_of_step(step, ROWS, BATCH, experiment.seed)
+    rows = batches.rows_of_batch(step, ROWS, BATCH, experiment.seed)
     sessions.initialize(session)
     start = session.run({v.op.name: v for v in tf.trainable_variables()})
     return start, [session.run(rows, {step: n}) for n in range(STEPS)]
@@ -200,8 +202,8 @@ class DocumentTest(parameterized.TestCase):
                               for dtype, width in (
                                   (tf.float32, 4), (tf.int32, 0),
                                   (tf.float32, 2), (tf.float32, 2))])
-      step = graphs.joint_step(experiment, model, batch,
-                               tf.identity(model.global_step), [False, False])
+      step = joint_step.build(experiment, model, lambda number: batch,
+                              tf.identity(model.global_step), [False, False])
     added = [op for op in model.graph.get_operations() if op not in before]
     kinds = collections.Counter(op.type for op in added)
     # Three dense layers with a ReLU (trunk, tower a, tower b) and two heads:
@@ -226,8 +228,8 @@ class DocumentTest(parameterized.TestCase):
     with model.graph.as_default(), sessions.open_session(
         model.graph) as session:
       sessions.initialize(session)
-      logits = graphs.forward(experiment, tf.constant(arrays["x"]),
-                              tf.zeros([ROWS, 0], tf.int32))
+      logits = graphs.forward(experiment, features.Transformed(
+          tf.constant(arrays["x"]), tf.zeros([ROWS, 0], tf.int32)))
       loss_a = tf.reduce_mean(tf.square(logits["a"][:, 0] - arrays["a"]))
       loss_b = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(
           labels=arrays["b"], logits=logits["b"][:, 0]))

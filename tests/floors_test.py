@@ -19,12 +19,21 @@ _FLOORS = {
     "mtl_graph.layers": 0,
     "mtl_graph.config": 1,
     "mtl_graph.data_checks": 1,
+    "mtl_graph.evaluation_checks": 1,
+    "mtl_graph.feature_checks": 1,
     "mtl_graph.field_checks": 1,
+    "mtl_graph.folds": 1,
+    "mtl_graph.layer_checks": 1,
+    "mtl_graph.layer_outline": 1,
     "mtl_graph.model_checks": 1,
+    "mtl_graph.optimizer_checks": 1,
     "mtl_graph.outline": 1,
     "mtl_graph.ownership": 1,
+    "mtl_graph.shards": 1,
+    "mtl_graph.source_checks": 1,
     "mtl_graph.training_checks": 1,
     "mtl_graph.validation": 1,
+    "mtl_graph.vocabularies": 1,
     "mtl_graph.data": 2,
     "mtl_graph.model": 2,
     "mtl_graph.checkpoints": 3,
@@ -33,6 +42,8 @@ _FLOORS = {
     "mtl_graph.serving": 4,
     "mtl_graph": 5,
     "mtl_graph.api": 5,
+    "mtl_graph.cross_validate": 5,
+    "mtl_graph.cross_validation": 5,
     "mtl_graph.launching": 5,
     "mtl_graph.train": 5,
     "mtl_graph.evaluate": 5,
@@ -151,6 +162,26 @@ def sessions(files: Dict[str, str]) -> List[str]:
           for mention in _SESSION.findall(text)]
 
 
+def with_tensorflow(files: Dict[str, str]) -> List[str]:
+  """Returns the modules that check an experiment and import TensorFlow.
+
+  A launcher refuses a bad experiment without waiting for it.
+  """
+  found = []
+  for module, text in sorted(files.items()):
+    if _FLOORS.get(place(module)) != 1:
+      continue
+    names = []
+    for node in ast.walk(ast.parse(text)):
+      if isinstance(node, ast.Import):
+        names += [alias.name for alias in node.names]
+      elif isinstance(node, ast.ImportFrom):
+        names.append(node.module)
+    if any(name.split(".")[0] == "tensorflow" for name in names):
+      found.append(module)
+  return found
+
+
 class ProjectTest(absltest.TestCase):
 
   def test_imports_go_down(self):
@@ -161,6 +192,9 @@ class ProjectTest(absltest.TestCase):
 
   def test_builders_know_no_session(self):
     self.assertEmpty(sessions(sources(_ROOT)))
+
+  def test_checks_know_no_tensorflow(self):
+    self.assertEmpty(with_tensorflow(sources(_ROOT)))
 
   def test_every_floor_is_inhabited(self):
     modules = sources(_ROOT)
@@ -265,6 +299,17 @@ class SessionsTest(parameterized.TestCase):
   def test_prose_is_allowed(self):
     self.assertEmpty(sessions(
         {"mtl_graph.model": '"""Builds the graph; opens no session."""'}))
+
+
+class WithTensorflowTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      "import tensorflow", "import tensorflow.compat.v1 as tf",
+      "from tensorflow import io", "def f():\n  from tensorflow.io import gfile")
+  def test_refused_where_experiments_are_checked(self, text):
+    files = {"mtl_graph.outline": text, "mtl_graph.config": "import re",
+             "mtl_graph.data.columns": text, "mtl_graph.train": text}
+    self.assertEqual(with_tensorflow(files), ["mtl_graph.outline"])
 
 
 class SourcesTest(absltest.TestCase):

@@ -69,7 +69,29 @@ class ClaimTest(parameterized.TestCase):
     _, problems = _claim([("x", ["head", "hed"]), ("y", ["head/a"])])
     self.assertEqual([p.split(":")[0] for p in problems], [
         "training.group[0].scope[1]", "training.group[1].scope[0]",
-        "training.group[1].scope[0]", "training.group"])
+        "training.group"])
+
+  @parameterized.parameters(
+      (2, "variables 'head/a0', 'head/a1' already belong to group 'x'"),
+      (3, "variables 'head/a0', 'head/a1' and 1 more already belong to group "
+       "'x'"),
+      (30, "variables 'head/a0', 'head/a1' and 28 more already belong to group "
+       "'x'"))
+  def test_scope_claimed_twice_is_one_problem(self, count, problem):
+    names = [f"head/a{i}" for i in range(count)]
+    owned, problems = _claim([("x", ["head"]), ("y", ["head"])], names)
+    self.assertEqual(problems, [f"training.group[1].scope[0]: {problem}; "
+                                "allowed: one group per variable"])
+    self.assertEqual(owned, {"x": names, "y": []})
+
+  def test_claimed_from_two_groups_is_a_problem_each(self):
+    _, problems = _claim([("x", ["head/a"]), ("y", ["head/ab"]),
+                          ("z", ["head", "trunk", "embedding"])])
+    self.assertEqual(problems, [
+        "training.group[2].scope[0]: variables 'head/a/kernel', 'head/a/bias' "
+        "already belong to group 'x'; allowed: one group per variable",
+        "training.group[2].scope[0]: variable 'head/ab/kernel' already belongs "
+        "to group 'y'; allowed: one group per variable"])
 
   def test_group_without_scopes_owns_nothing(self):
     owned, problems = _claim([("x", []), ("y", ["head", "trunk", "embedding"])])
@@ -104,11 +126,35 @@ class LogVarianceTest(absltest.TestCase):
     self.assertEqual(owned["s"], ["log_variance/ab"])
     self.assertIn("log_variance/a", owned["rest"])
 
+  def test_wide_parts_and_thresholds_do_not_move_it(self):
+    names = ["head/o/kernel", "wide/o/c/weights", "head/o/thresholds",
+             "log_variance/o"]
+    owned, problems = _claim([("w", ["wide"]), ("t", ["head/o/thresholds"]),
+                              ("k", ["head/o/kernel"])], names)
+    self.assertEqual(problems, [])
+    self.assertEqual(owned, {"w": names[1:2], "t": names[2:3],
+                             "k": [names[0], names[3]]})
+
   def test_orphan_together_with_its_head(self):
     _, problems = self._claim([("shared", ["trunk", "embedding", "head/a"])])
     self.assertEqual(problems, [
         "training.group: no group claims head/ab/kernel, log_variance/ab; "
         "allowed: every trainable variable in exactly one group"])
+
+
+class ReportScopeTest(absltest.TestCase):
+
+  def test_names_any_field(self):
+    problems = []
+    for scope in ("hed", "xyz"):
+      ownership.report_scope(
+          scope, _NAMES, "training.warm_start.scope[3]",
+          lambda path, problem: problems.append(f"{path}: {problem}"))
+    start = ("training.warm_start.scope[3]: no trainable variable lies in "
+             "scope ")
+    self.assertEqual(problems, [
+        f"{start}'hed'; nearest: 'head', 'head/a', 'head/ab'",
+        f"{start}'xyz'; there are: embedding, head, trunk"])
 
 
 if __name__ == "__main__":

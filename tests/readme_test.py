@@ -46,10 +46,10 @@ class ReadmeTest(absltest.TestCase):
   def test_commands_run(self):
     commands = [line for block in blocks("sh") for line in block.splitlines()
                 if line.startswith("python -m mtl_graph.")]
-    self.assertLen(commands, 4)
+    self.assertLen(commands, 5)
     for command in commands:
       arguments = shlex.split(command)
-      if "train" in arguments[2]:
+      if arguments[2].endswith(("train", "cross_validate")):
         arguments.append("--set=training.num_steps=10")
       result = self.run_here([sys.executable, *arguments[1:]])
       self.assertEqual(result.returncode, 0, result.stderr)

@@ -3,7 +3,8 @@
 import csv
 import gzip
 import os
-from typing import Callable, List, NamedTuple, Sequence, Tuple
+import re
+from typing import Callable, List, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -72,13 +73,14 @@ class Case(NamedTuple):
     name: Its name.
     expect: Regular expressions, each of which must match standard error; the
       field path, or the file and the row, are among them.
-    edits: Pairs of a piece of `TEXT` and what stands in its place.
+    edits: Pairs of a piece of the experiment and what stands in its place.
     flags: Flags behind those of `command`, which a later one overrides.
     prepare: What is done to the folder before the launcher starts.
     code: Exit code.
     launcher: Which launcher: train, evaluate, export or predict.
     process: Whether it runs in a process of its own.
     bare: Whether it gets no flags but its own.
+    base: The experiment that `edits` and --set change: small, wide or image.
   """
   name: str
   expect: Tuple[str, ...]
@@ -89,20 +91,20 @@ class Case(NamedTuple):
   launcher: str = "train"
   process: bool = False
   bare: bool = False
+  base: str = "small"
 
 
 def command(case: Case) -> List[str]:
   """Returns the command line of a case, without the interpreter."""
-  flags = ["--config=small.pbtxt", "--model_dir=run"]
+  flags = [f"--config={case.base}.pbtxt", "--model_dir=run"]
   if case.launcher == "predict":
     flags = ["--export_dir=run/export", "--input=validation.csv",
              "--output=predictions.csv"]
   return [case.launcher, *([] if case.bare else flags), *case.flags]
 
 
-def edited(edits: Sequence[Tuple[str, str]]) -> str:
-  """Returns `TEXT` with pieces of it replaced, each of which occurs once."""
-  text = TEXT
+def edited(text: str, edits: Sequence[Tuple[str, str]]) -> str:
+  """Returns a text with pieces of it replaced, each of which occurs once."""
   for old, new in edits:
     if text.count(old) != 1:
       raise ValueError(f"edited: found {old!r} {text.count(old)} times.")
@@ -119,6 +121,33 @@ def set_case(name: str, assignment: str, *expect: str,
              flags: Sequence[str] = (), **more) -> Case:
   """An experiment with one override."""
   return Case(name, expect, flags=(f"--set={assignment}", *flags), **more)
+
+
+def line_case(name: str, assignments: Union[str, Sequence[str]], *lines: str,
+              flags: Sequence[str] = (), **more) -> Case:
+  """An experiment with overrides, and all that must be said of it, in full.
+
+  Args:
+    name: Name of the case.
+    assignments: What --set takes; one, or several.
+    *lines: The lines of standard error; "..." at the end stands for more.
+    flags: Flags behind those that override.
+    **more: Further fields of the case.
+
+  Returns:
+    The case.
+  """
+  if isinstance(assignments, str):
+    assignments = [assignments]
+  return Case(name, tuple(map(exactly, lines)),
+              flags=(*(f"--set={a}" for a in assignments), *flags), **more)
+
+
+def exactly(line: str) -> str:
+  """Returns the expression for a line, or for how it begins before "..."."""
+  if line.endswith("..."):
+    return "^" + re.escape(line[:-len("...")])
+  return f"^{re.escape(line)}$"
 
 
 def flag_case(name: str, flags: Sequence[str], *expect: str, **more) -> Case:

@@ -33,11 +33,6 @@ training {
 evaluation { every_steps: 5 }
 """
 _NAME = ("a lower-case letter, then lower-case letters, digits and '_'")
-_METRICS = ("late/loss, late/auc, late/log_loss, late/accuracy, late/f1, "
-            "late/calibration, delay/loss, delay/rmse, delay/mae, delay/r2, "
-            "delay/normalized_mse, kind/loss, kind/log_loss, kind/accuracy, "
-            "kind/f1")
-_NOT_BUILT = "parses, but this version does not build it"
 
 
 class CheckTest(parameterized.TestCase):
@@ -47,7 +42,8 @@ class CheckTest(parameterized.TestCase):
     folder = self.enter_context(tempfile.TemporaryDirectory())
     self.enter_context(contextlib.chdir(folder))
     for name, content in (("train.csv", b"x\n1\n"), ("empty.txt", b"\n"),
-                          ("classes.txt", b"a\nb\n"), ("latin.txt", b"\xe9\n")):
+                          ("classes.txt", b"a\nb\n"), ("latin.txt", b"\xe9\n"),
+                          ("twice.txt", b"b\na\na\n")):
       with open(name, "wb") as file:
         file.write(content)
 
@@ -87,8 +83,6 @@ class CheckTest(parameterized.TestCase):
        "data.batch_size: found 0; allowed: at least 1"),
       ("no_feature", ["data.feature=[]", "model.hard_sharing.trunk={}"],
        "data.feature: found none; allowed: at least one"),
-      ("feature_without_kind", ["data.feature[name=x]={name: 'x'}"],
-       "data.feature[0]: found no kind; allowed: one of numeric, categorical"),
       ("feature_name", ["data.feature[name=x].name=X"],
        f"data.feature[0].name: found 'X'; allowed: {_NAME}"),
       ("feature_without_name", ["data.feature[name=x]={numeric {}}"],
@@ -98,12 +92,8 @@ class CheckTest(parameterized.TestCase):
        "once"),
       ("feature_reserved", ["data.feature[name=x].name=total"],
        "data.feature[0].name: found 'total', which is reserved; allowed: any "
-       "name but shared, total, serving_default, predict_examples"),
-      ("numeric_size", ["data.feature[name=x].numeric.size=0"],
-       "data.feature[0].numeric.size: found 0; allowed: at least 1"),
-      ("numeric_size_from_csv", ["data.feature[name=x].numeric.size=3"],
-       "data.feature[0].numeric.size: found 3; allowed: 1 from .csv files, "
-       "more from .npz files"),
+       "name but shared, total, serving_default, predict_examples, "
+       "run_state"),
       ("missing_value_too_large", [
         "data.feature[name=x].numeric.missing_value=1e39"],
        "data.feature[0].numeric.missing_value: found 1e+39; allowed: what fits "
@@ -111,53 +101,20 @@ class CheckTest(parameterized.TestCase):
       ("missing_value_nan", ["data.feature[name=x].numeric.missing_value=nan"],
        "data.feature[0].numeric.missing_value: found nan; allowed: a finite "
        "number"),
-      ("no_embedding_dimension", [
-        "data.feature[name=c].categorical={num_buckets: 5}"],
-       "data.feature[1].categorical.embedding_dimension: found nothing; "
-       "allowed: at least 1"),
-      ("no_categories", [
-        "data.feature[name=c].categorical={embedding_dimension: 3}"],
-       "data.feature[1].categorical: found none of num_buckets, "
-       "hash_buckets, vocabulary, vocabulary_file; allowed: exactly one"),
-      ("categories_twice", ["data.feature[name=c].categorical.hash_buckets=3"],
-       "data.feature[1].categorical: found num_buckets and hash_buckets of "
-       "num_buckets, hash_buckets, vocabulary, vocabulary_file; allowed: "
-       "exactly one"),
-      ("zero_buckets", ["data.feature[name=c].categorical.num_buckets=0"],
-       "data.feature[1].categorical.num_buckets: found 0; allowed: at least 1"),
-      ("vocabulary", ["data.feature[name=c].categorical={vocabulary: ['a', "
-        "'b'] embedding_dimension: 2}"]),
-      ("vocabulary_repeats", ["data.feature[name=c].categorical={vocabulary: "
-        "['a', 'b', 'a'] embedding_dimension: 2}"],
-       "data.feature[1].categorical.vocabulary: found 'a' more than once; "
-       "allowed: each entry once"),
-      ("vocabulary_of_nothing", ["data.feature[name=c].categorical={"
-        "vocabulary: ['a', ''] embedding_dimension: 2}"],
-       "data.feature[1].categorical.vocabulary: found ''; allowed: any entry "
-       "but '', which stands for a missing value"),
-      ("vocabulary_file", [
-        "data.feature[name=c].categorical={vocabulary_file: 'classes.txt' "
-        "embedding_dimension: 2}"]),
-      ("vocabulary_file_missing", [
-        "data.feature[name=c].categorical={vocabulary_file: 'clases.txt' "
-        "embedding_dimension: 2}"],
-       "data.feature[1].categorical.vocabulary_file: no file 'clases.txt'; "
-       "allowed: an existing file; nearest: 'classes.txt', "
-       "'latin.txt', 'empty.txt'"),
-      ("vocabulary_file_empty", [
-        "data.feature[name=c].categorical={vocabulary_file: 'empty.txt' "
-        "embedding_dimension: 2}"],
-       "data.feature[1].categorical.vocabulary_file: found 0 entries; "
-       "allowed: at least 1"),
-      ("vocabulary_file_not_text", [
-        "data.feature[name=c].categorical={vocabulary_file: 'latin.txt' "
-        "embedding_dimension: 2}"],
-       "data.feature[1].categorical.vocabulary_file: 'latin.txt' cannot be "
-       "read; allowed: UTF-8 text"),
-      ("source_without_kind", ["data.train={}"],
-       "data.train: found no kind; allowed: one of csv, npz"),
-      ("source_without_path", ["data.train.csv={}"],
-       "data.train.csv.path: found none; allowed: at least one path"),
+      ("boundary_infinite", ["data.feature[name=c].categorical={boundary: "
+        "[1, inf] one_hot {}}"],
+       "data.feature[1].categorical.boundary[1]: found inf; allowed: a finite "
+       "number"),
+      ("one_of_several_too_large", ["model.task[name=kind].multiclass={"
+        "num_classes: 2 class_weight: [1, 1e39]}"],
+       "model.task[2].multiclass.class_weight[1]: found 1e+39; allowed: what "
+       "fits 32-bit floating point"),
+      ("vector_from_csv", ["data.feature[name=x].numeric.size=3"],
+       "data.feature[0].numeric.size: found 3 without a separator; allowed: 1 "
+       "from .csv files, more with a separator or from other files"),
+      ("resampling", ["data.resampling={task: 'delay'}"],
+       "data.resampling.task: found 'delay'; allowed: a binary, multiclass or "
+       "ordinal task: late, kind"),
       ("header_file_missing", ["data.train.csv.header_file=trian.csv"],
        "data.train.csv.header_file: no file 'trian.csv'; allowed: an "
        "existing file; nearest: 'train.csv'"))
@@ -165,154 +122,80 @@ class CheckTest(parameterized.TestCase):
     self._assert_problems(overrides, expected)
 
   @parameterized.named_parameters(
-      ("not_built_architecture", ["model.mixture_of_experts={}"],
-       f"model.mixture_of_experts: {_NOT_BUILT}; allowed: hard_sharing"),
+      ("there", "classes.txt"),
+      ("missing", "clases.txt", "no file 'clases.txt'; allowed: an existing "
+       "file; nearest: 'classes.txt', 'twice.txt', 'latin.txt'"),
+      ("empty", "empty.txt", "found 0 entries; allowed: at least 1"),
+      ("not_text", "latin.txt",
+       "'latin.txt' cannot be read; allowed: UTF-8 text"),
+      ("twice", "twice.txt",
+       "found 'a' more than once; allowed: each entry once"))
+  def test_vocabulary_files(self, name, *expected):
+    categorical = f"vocabulary_file: '{name}' embedding_dimension: 2"
+    self._assert_problems(
+        [f"data.feature[name=c].categorical={{{categorical}}}"],
+        ["data.feature[1].categorical.vocabulary_file: " + problem
+         for problem in expected])
+
+  @parameterized.named_parameters(
       ("task_name", ["model.task[name=kind].name=1a"],
        f"model.task[2].name: found '1a'; allowed: {_NAME}"),
       ("task_reserved", ["model.task[name=kind].name=shared"],
        "model.task[2].name: found 'shared', which is reserved; allowed: any "
        "name but shared, total, serving_default, predict_examples"),
-      ("task_without_head", ["model.task[name=kind]={name: 'kind'}"],
-       "model.task[2]: found no head; allowed: one of regression, binary, "
-       "multiclass"),
+      ("task_twice", ["model.task[name=kind].name=late"],
+       "model.task[2].name: found 'late' a second time; allowed: each name "
+       "once"),
       ("weight_without_weighted_sum", ["model.task[name=kind].weight=2"],
        "model.task[2].weight: found 2; allowed: only under "
        "training.joint.loss.weighted_sum"),
       ("weight", ["model.task[name=kind].weight=2",
         "training.joint.loss.weighted_sum={}"]),
-      ("weight_below_zero", ["model.task[name=kind].weight=-2",
-        "training.joint.loss.weighted_sum={}"],
-       "model.task[2].weight: found -2.0; allowed: at least 0"),
-      ("layer_without_kind", ["model.hard_sharing.trunk.layer={}"],
-       "model.hard_sharing.trunk.layer[0]: found no kind; allowed: one of "
-       "dense, dropout"),
-      ("no_units", ["model.task[name=late].tower.layer={ dense {} }"],
-       "model.task[0].tower.layer[0].dense.units: found nothing; allowed: at "
-       "least 1"),
-      ("no_rate", ["model.task[name=late].tower.layer={ dropout {} }"],
-       "model.task[0].tower.layer[0].dropout.rate: found nothing; allowed: "
-       "at least 0 and below 1"),
-      ("rate_one", ["model.task[name=late].tower.layer={ dropout { rate: 1 } "
-        "}"],
-       "model.task[0].tower.layer[0].dropout.rate: found 1.0; allowed: at "
-       "least 0 and below 1"),
-      ("rate_zero", ["model.task[name=late].tower.layer={ dropout { rate: 0 "
-        "} }"]),
-      ("stop_gradient", ["model.stop_gradient=['trunk/dense', 'head/late']"]),
+      ("stop_gradient", ["model.stop_gradient=['trunk/dense', 'head/late', "
+        "'embedding/c', 'tower/late/dense']"]),
       ("stop_gradient_of_nothing", ["model.stop_gradient=['trunk/dense_1', "
-        "'xyz']"],
+        "'xyz', 'embedding/x']"],
        "model.stop_gradient[0]: no tensor 'trunk/dense_1'; allowed: the "
        "output of a layer by its scope; nearest: 'trunk/dense', "
        "'tower/late/dense'",
        "model.stop_gradient[1]: no tensor 'xyz'; allowed: the output of a "
        "layer by its scope; there are: embedding/c, trunk/dense, "
-       "tower/late/dense, head/late, head/delay, head/kind"))
+       "tower/late/dense, head/late, head/delay, head/kind",
+       "model.stop_gradient[2]: no tensor 'embedding/x'; allowed: the output "
+       "of a layer by its scope; nearest: 'embedding/c'"),
+      ("one_hot_has_no_tensor", ["data.feature[name=c].categorical={"
+        "num_buckets: 5 one_hot {}}", "model.stop_gradient='embedding/c'"],
+       "model.stop_gradient[0]: no tensor 'embedding/c'; allowed: the output "
+       "of a layer by its scope; there are: trunk/dense, tower/late/dense, "
+       "head/late, head/delay, head/kind"),
+      ("layers_that_do_not_fit", [
+        "model.task[name=late].tower.layer={flatten {}}"],
+       "model.task[0].tower.layer[0].flatten: found a vector of 4 numbers as "
+       "its input; allowed: an image"),
+      ("layers_without_input", ["data.feature={name: 'c' categorical { "
+        "num_buckets: 3 } use: WIDE}"],
+       *(f"{path}: found layers that have nothing to read, as no feature is in "
+         "the deep part; allowed: none"
+         for path in ("model.hard_sharing.trunk", "model.task[0].tower"))))
   def test_model(self, overrides, *expected):
     self._assert_problems(overrides, expected)
 
   @parameterized.named_parameters(
-      ("greater_than_of_a_number", [
-        "model.task[name=delay].label={greater_than: 3}"],
-       "model.task[1].label.greater_than: found it on a regression task; "
-       "allowed: on binary tasks only"),
-      ("positive_value_of_classes", [
-        "model.task[name=kind].label={positive_value: 'x'}"],
-       "model.task[2].label.positive_value: found it on a multiclass task; "
-       "allowed: on binary tasks only"),
-      ("log1p_and_scale_of_yes_or_no", ["model.task[name=late].label={log1p: "
-        "true scale: 2}"],
-       "model.task[0].label.log1p: found it on a binary task; allowed: on "
-       "regression tasks only",
-       "model.task[0].label.scale: found it on a binary task; allowed: on "
-       "regression tasks only"),
-      ("ignore_value_of_classes", [
-        "model.task[name=kind].label={ignore_value: 3}"],
-       "model.task[2].label.ignore_value: found it on a multiclass task; "
-       "allowed: on binary and regression tasks only"),
-      ("two_ways_to_yes", ["model.task[name=late].label={greater_than: 1 "
-        "positive_value: 'x'}"],
-       "model.task[0].label: found greater_than and positive_value; allowed: "
-       "at most one of them"),
-      ("ignore_value_beside_positive_value", [
-        "model.task[name=late].label={ignore_value: 9 positive_value: 'x'}"],
-       "model.task[0].label: found ignore_value and positive_value; allowed: "
-       "at most one of them"),
-      ("scale_zero", ["model.task[name=delay].label={scale: 0}"],
-       "model.task[1].label.scale: found 0.0; allowed: above 0"),
-      ("label", ["model.task[name=delay].label={log1p: true scale: 0.5 "
-        "ignore_value: 0 column: 'd'}"]),
-      ("huber_delta", ["model.task[name=delay].regression={loss: HUBER "
-        "huber_delta: 2}"]),
-      ("huber_delta_zero", ["model.task[name=delay].regression={loss: HUBER "
-        "huber_delta: 0}"],
-       "model.task[1].regression.huber_delta: found 0.0; allowed: above 0"),
-      ("huber_delta_of_squares", [
-        "model.task[name=delay].regression={huber_delta: 2}"],
-       "model.task[1].regression.huber_delta: found it without loss: HUBER; "
-       "allowed: with that loss only"),
-      ("one_class", ["model.task[name=kind].multiclass.num_classes=1"],
-       "model.task[2].multiclass.num_classes: found 1; allowed: at least 2"),
-      ("one_class_by_name", ["model.task[name=kind].multiclass={vocabulary: "
-        "'a'}"],
-       "model.task[2].multiclass.vocabulary: found 1 entries; allowed: at "
-       "least 2"),
-      ("no_classes", ["model.task[name=kind].multiclass={}"],
-       "model.task[2].multiclass: found none of num_classes, vocabulary, "
-       "vocabulary_file; allowed: exactly one"))
-  def test_labels_and_heads(self, overrides, *expected):
-    self._assert_problems(overrides, expected)
-
-  @parameterized.named_parameters(
-      ("estimate_of_nobody", ["model.task[name=delay].estimate[0].task=lat"],
-       "model.task[1].estimate[0].task: no task 'lat'; allowed: late, kind; "
-       "nearest: 'late'"),
-      ("estimate_form", ["model.task[name=delay].estimate[0].form=VALUE"],
-       "model.task[1].estimate[0].form: found VALUE of a binary task; "
-       "allowed: PROBABILITY, LOGIT"),
-      ("estimate_without_form", ["model.task[name=delay].estimate={task: "
-        "'late'}"],
-       "model.task[1].estimate[0].form: found FORM_UNSPECIFIED of a binary "
-       "task; allowed: PROBABILITY, LOGIT"),
-      ("estimate_twice", ["model.task[name=delay].estimate=[{task: 'late' "
-        "form: LOGIT}, {task: 'late' form: PROBABILITY}, {task: 'late' form: "
-        "LOGIT}]"],
-       "model.task[1].estimate[2]: found the estimate of 'late' a second "
-       "time; allowed: each form of it once"),
-      ("estimate_cycle", ["model.task[name=late].estimate={task: 'delay' "
-        "form: VALUE}"],
-       "model.task.estimate: found the cycle late <- delay <- late; allowed: "
-       "estimates without cycles"),
-      ("estimate_of_itself", ["model.task[name=late].estimate={task: 'late' "
-        "form: LOGIT}"],
-       "model.task.estimate: found the cycle late <- late; allowed: "
-       "estimates without cycles"))
-  def test_estimates(self, overrides, *expected):
-    self._assert_problems(overrides, expected)
-
-  @parameterized.named_parameters(
-      ("evaluation", ["evaluation={every_steps: -1 batch_size: 0}"],
-       "evaluation.every_steps: found -1; allowed: at least 0",
-       "evaluation.batch_size: found 0; allowed: at least 1"),
-      ("best", ["evaluation.best={metric: 'late/auc' goal: MAXIMIZE}"]),
-      ("best_of_nothing", ["evaluation.best={metric: 'late/auk' goal: "
-        "MAXIMIZE}"],
-       f"evaluation.best.metric: no metric 'late/auk'; allowed: {_METRICS}; "
-       "nearest: 'late/auc', 'late/f1', 'late/accuracy'"),
-      ("best_without_goal", ["evaluation.best={metric: 'late/auc'}"],
-       "evaluation.best.goal: found nothing; allowed: MAXIMIZE or MINIMIZE"),
-      ("best_without_evaluations", ["evaluation={best {metric: 'late/auc' "
-        "goal: MAXIMIZE}}"],
-       "evaluation.best: found it with evaluation.every_steps: 0; allowed: "
-       "with every_steps of at least 1"),
-      ("early_stopping", ["evaluation.early_stopping={metric: 'delay/rmse' "
-        "goal: MINIMIZE min_delta: -1}"],
-       "evaluation.early_stopping.patience: found nothing; allowed: at least "
-       "1",
-       "evaluation.early_stopping.min_delta: found -1.0; allowed: at least 0"),
-      ("warmup", ["serving.warmup_requests=-1"],
-       "serving.warmup_requests: found -1; allowed: at least 0"))
-  def test_evaluation_and_serving(self, overrides, *expected):
-    self._assert_problems(overrides, expected)
+      ("best_of_nothing", ["evaluation.best={metric: 'late/xyz' goal: "
+        "MAXIMIZE}"], ["evaluation.best.metric"]),
+      ("conditions_and_slices", [
+        "data.drop_rows={}", "evaluation.slice={}",
+        "model.task[name=late].label.only_when={column {}}"],
+       ["data.drop_rows[0].column", "data.drop_rows[0]",
+        "model.task[0].label.only_when[0].column.column",
+        "model.task[0].label.only_when[0].column",
+        "evaluation.slice[0].column"]),
+      ("warmup", ["serving.warmup_requests=-1"], ["serving.warmup_requests"]),
+      ("warm_start", ["training.warm_start={scope: 'trnk'}"],
+       ["training.warm_start.checkpoint", "training.warm_start.scope[0]"]))
+  def test_every_part_is_checked(self, overrides, paths):
+    problems = self._problems(_TEXT, overrides)
+    self.assertEqual([p.split(": ")[0] for p in problems], paths)
 
   def test_file_that_is_not_there(self):
     problems = self._problems(_TEXT, ["data.train.csv.path=['train.csv', "
@@ -357,15 +240,6 @@ class CheckTest(parameterized.TestCase):
         ["evaluation.best: found it without data.validation; allowed: with "
          "validation rows only"])
     self.assertLen(self._problems(_TEXT, overrides), 2)
-
-  def test_best_needs_validation_rows(self):
-    text = _TEXT.replace('validation { csv { path: "t*.csv" } }', "")
-    for rule in ("best={metric: 'late/auc' goal: MAXIMIZE}",
-                 "early_stopping={metric: 'late/auc' goal: MAXIMIZE patience: "
-                 "1}"):
-      self.assertEqual(self._problems(text, ["evaluation." + rule]), [
-          f"evaluation.{rule.split('=')[0]}: found it without data.validation; "
-          "allowed: with validation rows only"])
 
 
 class SharedExperimentsTest(parameterized.TestCase):

@@ -26,6 +26,13 @@ _GROUPS = ("training.group=[{name: 'shared' scope: ['trunk', 'embedding']}, "
            "{name: 'tasks' scope: ['tower', 'head']}]")
 _NAME = ("a lower-case letter, then lower-case letters, digits and '_'")
 _NOT_BUILT = "parses, but this version does not build it"
+_OPTIMIZERS, _RATES = (
+    ", ".join(f.name for f in m.DESCRIPTOR.oneofs_by_name["kind"].fields)
+    for m in (training_pb2.Optimizer, training_pb2.LearningRate))
+_LAZY = "{lazy_adam { learning_rate { constant: 0.1 } }}"
+_PENALTY = ("data.feature[0].categorical.regularization={l2: 1}")
+_NO_PENALTY = ("found it for 'embedding/c/embeddings', which bears a penalty; "
+               "allowed: adam, or no regularization")
 
 
 class CheckTrainingTest(parameterized.TestCase):
@@ -70,6 +77,49 @@ class CheckTrainingTest(parameterized.TestCase):
         "training.joint.loss.uncertainty={initial_log_variance: -21}"],
        "training.joint.loss.uncertainty.initial_log_variance: found -21; "
        "allowed: -20 to 20"),
+      ("epochs", ["training.num_epochs=0.5"],
+       "training.num_epochs: found 0.5 beside num_steps: 10; allowed: one of "
+       "them"),
+      ("no_epochs", ["training={num_epochs: 0 joint { loss { sum {} } } "
+        "default_optimizer {adam { learning_rate { constant: 0.1 } }}}"],
+       "training.num_epochs: found 0.0; allowed: above 0"),
+      ("epochs_alone", ["training={num_epochs: 0.5 joint { loss { sum {} } } "
+        "default_optimizer {adam { learning_rate { constant: 0.1 } }}}"]),
+      ("neither", ["training={joint { loss { sum {} } } "
+        "default_optimizer {adam { learning_rate { constant: 0.1 } }}}"],
+       "training.num_steps: found nothing; allowed: at least 1"),
+      ("batches", ["training.accumulate_batches=0"],
+       "training.accumulate_batches: found 0; allowed: at least 1"),
+      ("average", ["training.moving_average={decay: 0.999}"]),
+      ("no_average", ["training.moving_average={}"],
+       "training.moving_average.decay: found nothing; allowed: above 0 and "
+       "below 1"),
+      ("average_of_nothing", ["training.moving_average={decay: 0}"],
+       "training.moving_average.decay: found 0; allowed: above 0 and below 1"),
+      ("average_of_all", ["training.moving_average={decay: 1}"],
+       "training.moving_average.decay: found 1; allowed: above 0 and below 1"),
+      ("warm_start", ["training.warm_start={checkpoint: 'x' scope: ['trunk', "
+        "'head/late'] optimizer_state: true}"]),
+      ("cold_start", ["training.warm_start={scope: ['trunk', 'trnk', 'trun']}"],
+       "training.warm_start.checkpoint: found nothing; required",
+       "training.warm_start.scope[1]: no trainable variable lies in scope "
+       "'trnk'; nearest: 'trunk', 'trunk/dense'",
+       "training.warm_start.scope[2]: no trainable variable lies in scope "
+       "'trun'; nearest: 'trunk', 'trunk/dense'"),
+      ("warm_start_of_no_scope", ["training.warm_start={checkpoint: 'x' scope: "
+        "''}"], "training.warm_start.scope[0]: no trainable variable lies in "
+       "scope ''; there are: embedding, head, tower, trunk"),
+      ("threads", ["training.execution={intra_op_threads: -1 "
+        "inter_op_threads: -2 gpu_memory_fraction: 0}"],
+       "training.execution.intra_op_threads: found -1; allowed: at least 0",
+       "training.execution.inter_op_threads: found -2; allowed: at least 0",
+       "training.execution.gpu_memory_fraction: found 0; allowed: above 0, at "
+       "most 1"),
+      ("memory", ["training.execution={gpu_memory_fraction: 1.5}"],
+       "training.execution.gpu_memory_fraction: found 1.5; allowed: above 0, "
+       "at most 1"),
+      ("all_memory", ["training.execution={gpu_memory_fraction: 1 "
+        "intra_op_threads: 0}"]),
       ("log_every", ["training.log_every_steps=0"],
        "training.log_every_steps: found 0; allowed: at least 1"),
       ("checkpoint", ["training.checkpoint={every_steps: -1 keep: 0}"],
@@ -127,6 +177,23 @@ class CheckTrainingTest(parameterized.TestCase):
         "training.group[1].frozen=true"],
        "training.group: found only frozen groups; allowed: at least one that "
        "is trained"),
+      ("frozen_with_decay", [_GROUPS, "training.group[0].frozen=true",
+        "training.group[0].weight_decay=0.1"],
+       "training.group[0].weight_decay: found one on a frozen group; allowed: "
+       "none"),
+      ("frozen_until", [_GROUPS, "training.group[0].frozen=true",
+        "training.group[0].start_step=3"],
+       "training.group[0].start_step: found 3 on a frozen group; allowed: "
+       "frozen or start_step"),
+      ("start_step", [_GROUPS, "training.group[0].start_step=3"]),
+      ("start_before", [_GROUPS, "training.group[0].start_step=-1"],
+       "training.group[0].start_step: found -1; allowed: at least 0"),
+      ("decay", [_GROUPS, "training.group[0].weight_decay=-1"],
+       "training.group[0].weight_decay: found -1.0; allowed: at least 0"),
+      ("decay_under_default", [_GROUPS, "training.group[1].weight_decay=1",
+        "training.default_optimizer={ftrl {learning_rate {constant: 0.1}}}"],
+       "training.group[1].weight_decay: found 1.0 with ftrl, which does not "
+       "keep what is taken off; allowed: 0, or l2 of ftrl"),
       ("clipping", [_GROUPS, "training.group[0].clipping={global_norm: 1}"]),
       ("clipping_without_rule", [_GROUPS, "training.group[0].clipping={}"],
        "training.group[0].clipping: found no kind; allowed: one of "
@@ -135,10 +202,11 @@ class CheckTrainingTest(parameterized.TestCase):
         "0}"],
        "training.group[0].clipping.value: found 0.0; allowed: above 0"),
       ("optimizer_without_kind", ["training.default_optimizer={}"],
-       "training.default_optimizer: found no kind; allowed: one of adam"),
+       "training.default_optimizer: found no kind; allowed: one of "
+       f"{_OPTIMIZERS}"),
       ("no_learning_rate", ["training.default_optimizer={ adam {} }"],
        "training.default_optimizer.adam.learning_rate: found no kind; "
-       "allowed: one of constant, exponential_decay"),
+       f"allowed: one of {_RATES}"),
       ("rate_below_zero", [
         "training.default_optimizer.adam.learning_rate.constant=-1"],
        "training.default_optimizer.adam.learning_rate.constant: found -1.0; "
@@ -166,6 +234,28 @@ class CheckTrainingTest(parameterized.TestCase):
        "decay_rate: "
        "found nothing; allowed: above 0"))
   def test_groups_and_optimizers(self, overrides, *expected):
+    self._assert_problems(overrides, expected)
+
+  @parameterized.named_parameters(
+      ("without_penalty", [f"training.default_optimizer={_LAZY}"]),
+      ("default", [f"training.default_optimizer={_LAZY}", _PENALTY],
+       f"training.default_optimizer.lazy_adam: {_NO_PENALTY}"),
+      ("of_the_group", [_GROUPS, f"training.group[0].optimizer={_LAZY}",
+        _PENALTY], f"training.group[0].optimizer.lazy_adam: {_NO_PENALTY}"),
+      ("default_of_the_group", [_GROUPS, _PENALTY,
+        f"training.default_optimizer={_LAZY}"],
+       f"training.default_optimizer.lazy_adam: {_NO_PENALTY}"),
+      ("of_another_group", [_GROUPS, f"training.group[1].optimizer={_LAZY}",
+        _PENALTY]),
+      ("frozen", [_GROUPS, f"training.default_optimizer={_LAZY}", _PENALTY,
+        "training.group[0].frozen=true"]),
+      ("penalty_elsewhere", [f"training.default_optimizer={_LAZY}",
+        "model.hard_sharing.trunk.layer[0].dense.regularization={l1: 1}"]),
+      ("several_batches", [_GROUPS, f"training.group[1].optimizer={_LAZY}",
+        "training.accumulate_batches=2"],
+       "training.group[1].optimizer.lazy_adam: found it with "
+       "accumulate_batches: 2; allowed: adam, or one batch per step"))
+  def test_lazy_optimizers(self, overrides, *expected):
     self._assert_problems(overrides, expected)
 
   @parameterized.parameters(*training_pb2.Execution.Mode.items())

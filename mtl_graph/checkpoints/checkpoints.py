@@ -4,7 +4,7 @@ import glob
 import json
 import os
 import re
-from typing import Any, Dict, List, Optional
+from typing import Any, Collection, Dict, List, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -72,15 +72,17 @@ class Checkpoints:
     """
     restore_into(session, self._saver, path)
 
-  def restore_matching(self, session: tf.Session, path: str) -> List[str]:
+  def restore_matching(self, session: tf.Session, path: str,
+                       names: Optional[Collection[str]] = None) -> List[str]:
     """Restores the variables whose names and shapes a checkpoint has.
 
     Args:
       session: The session; the other variables keep their values.
       path: Path of the checkpoint, without `.index`.
+      names: Names of the variables wanted; None: all but the state of the run.
 
     Returns:
-      Names of the variables that were not restored.
+      Names of those that were wanted and not restored.
 
     Raises:
       CheckpointError: If the checkpoint cannot be read.
@@ -93,11 +95,13 @@ class Checkpoints:
     with session.graph.as_default():
       for variable in tf.global_variables():
         name = variable.op.name
+        if name == "run_state" or names is not None and name not in names:
+          continue
         fits = shapes.get(name) == variable.shape.as_list()
         (matching if fits else other).append(variable)
       if matching:
         restore_into(session, tf.train.Saver(matching), path)
-    return [v.op.name for v in other if v.op.name != "run_state"]
+    return [v.op.name for v in other]
 
   def save(self, session: tf.Session, state: Dict[str, Any], step: int) -> str:
     """Saves the newest checkpoint and drops those beyond the number kept.

@@ -12,13 +12,16 @@ from mtl_graph.protos import experiment_pb2
 # Fields that change neither what is computed in a step nor the rows it sees.
 # The rows themselves are compared by their digest.
 FREE = ("name", "data.train.csv.path", "data.train.csv.header_file",
-        "data.train.csv.strip_spaces", "data.train.npz.path", "data.validation",
-        "data.test", "training.num_steps", "training.checkpoint",
+        "data.train.csv.strip_spaces", "data.train.csv.missing_value",
+        "data.train.npz.path", "data.train.tfrecord.path",
+        "data.train.parquet.path", "data.train.part", "data.drop_rows",
+        "data.validation", "data.test", "training.num_steps",
+        "training.num_epochs", "training.warm_start", "training.checkpoint",
         "training.execution", "training.log_every_steps", "training.summaries",
         "evaluation", "serving")
 
 # What evaluation and export take from the experiment of the run as it is.
-NETWORK = ("seed", "data.feature", "model")
+NETWORK = ("seed", "data.feature", "model", "training.moving_average")
 
 
 def path_of(model_dir: str) -> str:

@@ -1,9 +1,15 @@
 """Opens sessions, all alike."""
 
+from typing import Optional
+
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.protos import training_pb2
 
-def open_session(graph: tf.Graph) -> tf.Session:
+
+def open_session(graph: tf.Graph,
+                 execution: Optional[training_pb2.Execution] = None
+                 ) -> tf.Session:
   """Opens a session on a graph.
 
   The graph optimizer is off: with it on, which ops are fused depends on what is
@@ -12,13 +18,68 @@ def open_session(graph: tf.Graph) -> tf.Session:
 
   Args:
     graph: The graph.
+    execution: Which threads and devices the session uses; None: an empty
+      message. Threads within an op also take `set_threads`.
 
   Returns:
     A `tf.Session`.
   """
-  config = tf.ConfigProto(allow_soft_placement=True)
+  return tf.Session(graph=graph, config=session_config(
+      execution or training_pb2.Execution()))
+
+
+def session_config(execution: training_pb2.Execution) -> tf.ConfigProto:
+  """Returns the settings of a session.
+
+  Args:
+    execution: The `Execution` message.
+
+  Returns:
+    A `ConfigProto`.
+  """
+  config = tf.ConfigProto(
+      allow_soft_placement=execution.allow_soft_placement,
+      log_device_placement=execution.log_device_placement,
+      intra_op_parallelism_threads=execution.intra_op_threads)
   config.graph_options.rewrite_options.disable_meta_optimizer = True
-  return tf.Session(graph=graph, config=config)
+  if execution.inter_op_threads:
+    # A pool of the session's own: `inter_op_parallelism_threads` counts only
+    # for the first session of a process.
+    config.session_inter_op_thread_pool.add(
+        num_threads=execution.inter_op_threads)
+  config.gpu_options.allow_growth = execution.gpu_allow_growth
+  if execution.HasField("gpu_memory_fraction"):
+    config.gpu_options.per_process_gpu_memory_fraction = (
+        execution.gpu_memory_fraction)
+  return config
+
+
+def set_threads(execution: training_pb2.Execution) -> Optional[str]:
+  """Sets how many threads an op may use, which a process can do once.
+
+  All sessions of a process share the pool of threads that ops divide their work
+  among. What comes first makes it: a session, or TensorFlow's eager part, which
+  the first `tf.cond` or `tf.while_loop` of any graph starts, with as many
+  threads as there are cores. From then on `intra_op_parallelism_threads` of a
+  session is ignored without a word. So this comes before the graph is built.
+
+  Args:
+    execution: The `Execution` message. Zero threads change nothing.
+
+  Returns:
+    None, or what the log should say where it came too late.
+  """
+  wanted = execution.intra_op_threads
+  threading = tf.config.threading
+  if wanted in (0, threading.get_intra_op_parallelism_threads()):
+    return None
+  try:
+    threading.set_intra_op_parallelism_threads(wanted)
+  except RuntimeError:
+    return (f"warning: training.execution.intra_op_threads: found {wanted}, "
+            "but this process has run TensorFlow with another number already, "
+            "which stays; allowed: a new process, or the same number")
+  return None
 
 
 def initialize(session: tf.Session) -> None:

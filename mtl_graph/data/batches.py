@@ -12,7 +12,8 @@ from mtl_graph.ops import random_bits
 # One or more rows, ready for the model.
 #   numbers: normalized numbers, float32 [B, F].
 #   ids: category ids, int32 [B, C].
-#   labels: labels in their own units, 0 where there is none, float32 [B, T].
+#   labels: labels in their own units, the columns of one task after the other;
+#     0 where a row has none, NaN where a part of one is missing; float32 [B, W].
 #   weights: sample weights, 0 where there is no label, float32 [B, T].
 Batch = collections.namedtuple("Batch", ["numbers", "ids", "labels", "weights"])
 
@@ -46,13 +47,13 @@ def resident(rows: int, widths: Batch) -> Tuple[Batch, Callable[[Batch], Dict]]:
   return Batch(*variables), lambda batch: dict(zip(inputs, batch))
 
 
-def rows_of_step(
-    step: tf.Tensor,
+def rows_of_batch(
+    number: tf.Tensor,
     num_rows: int,
     batch_size: int,
     seed: int,
-    name: str = "rows_of_step") -> tf.Tensor:
-  """Computes which rows the batch of a step holds.
+    name: str = "rows_of_batch") -> tf.Tensor:
+  """Computes which rows a batch holds.
 
   The rows of an epoch are in the order of a permutation keyed by (seed, epoch);
   batch `n` is the entries `n * batch_size` to `(n + 1) * batch_size - 1` of all
@@ -60,7 +61,7 @@ def rows_of_step(
   a resumed run goes on where it stopped without any state.
 
   Args:
-    step: The global step, int64 scalar.
+    number: Number of the batch, counted over the whole run, int64 scalar.
     num_rows: Rows there are.
     batch_size: Rows per batch.
     seed: Seed of the experiment.
@@ -70,7 +71,7 @@ def rows_of_step(
     Row numbers, int64, shape `[batch_size]`.
   """
   with tf.name_scope(name):
-    position = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+    position = number * batch_size + tf.range(batch_size, dtype=tf.int64)
     epoch = position // num_rows
     # The op looks at few bits of each word of its key: hashed, they differ from
     # epoch to epoch and from seed to seed. With fewer rounds its order is
@@ -97,6 +98,13 @@ def gather(variables: Batch, rows: tf.Tensor) -> Batch:
     return Batch(*[tf.gather(v, rows) for v in variables])
 
 
+def take(batch: Batch, rows: np.ndarray) -> Batch:
+  """Returns the given rows of a `Batch` of arrays."""
+  if np.array_equal(rows, np.arange(len(batch.labels))):
+    return batch
+  return Batch(*[array[rows] for array in batch])
+
+
 def digest(batch: Batch) -> str:
   """Returns a fingerprint of rows: equal for equal data, whatever the files."""
   fingerprint = hashlib.blake2b(digest_size=16)
@@ -107,11 +115,11 @@ def digest(batch: Batch) -> str:
 
 
 def may_lack_labels(weights: np.ndarray, batch_size: int) -> np.ndarray:
-  """Tells which tasks could be without any label in some batch.
+  """Tells which tasks could be without any label in some step.
 
   Args:
     weights: Sample weights, 0 where there is no label, shape `[N, T]`.
-    batch_size: Rows per batch.
+    batch_size: Rows per step.
 
   Returns:
     A boolean array of shape `[T]`.

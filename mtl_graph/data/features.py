@@ -1,157 +1,77 @@
-"""Makes features of columns: the same transformation in training and serving.
+"""Turns raw values into normalized numbers and category ids.
 
-A feature goes through two stages. The first, `transform`, turns raw values into
-normalized numbers and category ids; training does it once for all rows, serving
-for each request. The second, `build`, looks the ids up in trained embeddings.
+Training does it once for all rows, serving for each request, by the same ops.
+What is trained, embeddings first of all, comes after: `model/inputs.py`.
 """
 
 import collections
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import outline
-from mtl_graph.data import columns
-from mtl_graph.data import sources
-from mtl_graph.layers import embedding
+from mtl_graph import vocabularies
+from mtl_graph.data import raw_values
+from mtl_graph.data import statistics as statistics_lib
 from mtl_graph.protos import data_pb2
 
-# numbers: normalized numbers of all numeric features, float32 [B, F].
-# ids: category ids of all categorical features, int32 [B, C].
+# numbers: all that are numbers, normalized, float32 [B, F].
+# ids: all category ids, -1 where a set or sequence is shorter, int32 [B, C].
 Transformed = collections.namedtuple("Transformed", ["numbers", "ids"])
 
-# mean, stddev: float64 arrays of shape [size].
-Statistics = collections.namedtuple("Statistics", ["mean", "stddev"])
 
+class Part(NamedTuple):
+  """What is one feature's of a `Transformed`; what it has not is None.
 
-def column_of(feature: data_pb2.Feature) -> str:
-  """Returns the column a feature reads."""
-  return feature.column or feature.name
-
-
-def read(features: Sequence[data_pb2.Feature], table: sources.Table
-         ) -> Dict[str, np.ndarray]:
-  """Reads the raw values of every feature, as the serving inputs take them.
-
-  Args:
-    features: The `Feature` messages.
-    table: The rows.
-
-  Returns:
-    A dict from feature name to float32 `[N]` or `[N, size]` (NaN where a number
-    is missing), int64 `[N]` (-1 where missing) or strings `[N]` ("" where
-    missing).
-
-  Raises:
-    DataError: If a value is not of its kind, or a number is missing that has no
-      `missing_value`.
+  Attributes:
+    numbers: Normalized numbers, shape `[B, size]`.
+    ids: Category ids, shape `[B]`, or `[B, L]` of a set or sequence.
+    weights: Weights of the categories of a set, shape `[B, L]`.
   """
-  raw = {}
-  for feature in features:
-    column = column_of(feature)
-    if feature.WhichOneof("kind") == "numeric":
-      raw[feature.name] = _read_numbers(feature, table, column)
-    elif feature.categorical.num_buckets:
-      raw[feature.name] = columns.integers(table, column)
-    else:
-      raw[feature.name] = columns.strings(table, column)
-  return raw
-
-
-def _read_numbers(feature, table, column):
-  values = columns.numbers(table, column)
-  size = feature.numeric.size
-  shape = (len(values),) if size == 1 else (len(values), size)
-  if size == 1 and values.shape == (len(values), 1):
-    values = values[:, 0]
-  if values.shape != shape:
-    raise sources.DataError(
-        f"{table.files[0][0]}: column '{column}' has shape "
-        f"{list(values.shape)}; allowed: {list(shape)}, as feature "
-        f"'{feature.name}' has size {size}")
-  rows = values.reshape(len(values), size)
-  bad = np.zeros(len(values), bool)
-  allowed = ""
-  if not feature.numeric.HasField("missing_value"):
-    bad = np.isnan(rows).any(axis=1)
-    allowed = (f"a number; feature '{feature.name}' has no missing_value to "
-               "stand for a missing one")
-  if not bad.any() and feature.numeric.normalization == data_pb2.LOG1P:
-    bad = (rows < 0).any(axis=1)
-    allowed = f"at least 0, as feature '{feature.name}' takes ln(1 + x)"
-  if bad.any():
-    row = int(np.argmax(bad))
-    raise columns.bad_value(table, row, column, table.columns[column][row],
-                            allowed)
-  with np.errstate(over="ignore"):
-    narrow = values.astype(np.float32)
-  if np.isinf(narrow).any():
-    row = int(np.argmax(np.isinf(narrow).reshape(len(values), -1).any(axis=1)))
-    raise columns.bad_value(table, row, column, table.columns[column][row],
-                            "a number that fits 32-bit floating point")
-  return narrow
-
-
-def measure(features: Sequence[data_pb2.Feature],
-            raw: Mapping[str, np.ndarray]) -> Dict[str, Statistics]:
-  """Measures the statistics that normalization needs, missing values left out.
-
-  Args:
-    features: The `Feature` messages.
-    raw: What `read` returned for the training rows.
-
-  Returns:
-    A dict from the name of each feature under Z_SCORE to its `Statistics`. A
-    standard deviation of 0 becomes 1.
-  """
-  statistics = {}
-  for feature in features:
-    if _is_z_score(feature):
-      values = raw[feature.name].astype(np.float64).reshape(
-          -1, feature.numeric.size)
-      present = ~np.isnan(values)
-      count = np.maximum(present.sum(axis=0), 1)
-      mean = np.where(present, values, 0).sum(axis=0) / count
-      squares = np.where(present, (values - mean) ** 2, 0)
-      stddev = np.sqrt(squares.sum(axis=0) / count)
-      # float32 rounding alone leaves a constant column with a tiny spread.
-      constant = stddev <= 1e-7 * np.abs(mean)
-      statistics[feature.name] = Statistics(mean, np.where(constant, 1, stddev))
-  return statistics
-
-
-def _is_z_score(feature: data_pb2.Feature) -> bool:
-  return (feature.WhichOneof("kind") == "numeric"
-          and feature.numeric.normalization == data_pb2.Z_SCORE)
+  numbers: Optional[tf.Tensor] = None
+  ids: Optional[tf.Tensor] = None
+  weights: Optional[tf.Tensor] = None
 
 
 def placeholders(features: Sequence[data_pb2.Feature]) -> Dict[str, tf.Tensor]:
   """Makes the inputs that take raw values, named like the features."""
   inputs = collections.OrderedDict()
+
+  def add(name, dtype, shape):
+    inputs[name] = tf.placeholder(dtype, shape, name=name)
+
   for feature in features:
-    if feature.WhichOneof("kind") == "numeric":
+    kind = feature.WhichOneof("kind")
+    if kind == "numeric":
       size = feature.numeric.size
-      inputs[feature.name] = tf.placeholder(
-          tf.float32, [None] if size == 1 else [None, size], name=feature.name)
-    else:
-      dtype = tf.int64 if feature.categorical.num_buckets else tf.string
-      inputs[feature.name] = tf.placeholder(dtype, [None], name=feature.name)
+      add(feature.name, tf.float32, [None] if size == 1 else [None, size])
+    elif kind == "image":
+      image = feature.image
+      add(feature.name, tf.float32,
+          [None, image.height, image.width, image.channels])
+    elif kind == "categorical":
+      categorical = feature.categorical
+      shape = [None, None] if categorical.HasField("values") else [None]
+      add(feature.name, tf.int64 if categorical.num_buckets else tf.float32
+          if raw_values.takes_numbers(categorical) else tf.string, shape)
+      if categorical.values.weight_column:
+        add(raw_values.weights_input(feature), tf.float32, shape)
   return inputs
 
 
 def transform(features: Sequence[data_pb2.Feature],
               raw: Mapping[str, tf.Tensor],
-              statistics: Optional[Mapping[str, Statistics]] = None,
+              statistics: Optional[
+                  Mapping[str, statistics_lib.Statistics]] = None,
               name: str = "transform") -> Transformed:
   """Turns raw values into normalized numbers and category ids.
 
-  Makes (or reuses) the variables `statistics/<feature>/mean` and `stddev`,
-  which are not trained and live in the checkpoint.
+  Makes (or reuses) the variables `statistics/<feature>/...`, which are not
+  trained and live in the checkpoint.
 
   Args:
     features: The `Feature` messages.
-    raw: Tensors by feature, as `placeholders` makes them.
+    raw: Tensors by input, as `placeholders` makes them.
     statistics: Initial values of the statistics; None where a checkpoint brings
       them.
     name: Name scope.
@@ -159,89 +79,203 @@ def transform(features: Sequence[data_pb2.Feature],
   Returns:
     A `Transformed`.
   """
-  numbers, ids = [], []
+  numbers, ids, by_name = [], [], {}
   with tf.name_scope(name):
     for feature in features:
-      if feature.WhichOneof("kind") == "numeric":
-        numbers.append(_normalize(feature, raw[feature.name], statistics))
+      kind = feature.WhichOneof("kind")
+      measured = _statistics(feature, statistics)
+      if kind == "numeric":
+        numbers.append(_normalize(feature.numeric, raw[feature.name], measured))
+      elif kind == "image":
+        numbers.append(tf.reshape(
+            raw[feature.name] * tf.constant(1.0 / feature.image.divisor),
+            [-1, _pixels(feature.image)]))
+      elif kind == "cross":
+        by_name[feature.name] = tf.expand_dims(
+            _crossed(feature.cross, features, raw, by_name), 1)
+      elif _is_several(feature):
+        by_name[feature.name], weights = _several(feature, raw, measured)
+        if weights is not None:
+          numbers.append(weights)
       else:
-        ids.append(_category_ids(feature, raw[feature.name]))
+        by_name[feature.name] = tf.expand_dims(
+            _ids(feature.categorical, raw[feature.name], measured), 1)
+      if feature.name in by_name:
+        ids.append(by_name[feature.name])
     rows = tf.shape(next(iter(raw.values())))[0]
     return Transformed(
         tf.concat(numbers, 1) if numbers else tf.zeros([rows, 0]),
-        tf.stack(ids, 1) if ids else tf.zeros([rows, 0], tf.int32))
+        tf.concat(ids, 1) if ids else tf.zeros([rows, 0], tf.int32))
 
 
-def _normalize(feature, values, statistics):
+def _statistics(feature, statistics):
+  """Makes the variables of a feature's statistics; a dict by name."""
+  values = (statistics or {}).get(feature.name) or statistics_lib.initial(
+      feature)
+  with tf.variable_scope(f"statistics/{feature.name}", reuse=tf.AUTO_REUSE):
+    return {key: tf.get_variable(
+        key, value.shape, trainable=False,
+        initializer=tf.constant_initializer(value))
+            for key, value in values.items()}
+
+
+def _normalize(numeric, values, measured):
   """Returns one feature's normalized numbers, shape [B, size]."""
-  numeric = feature.numeric
   values = tf.reshape(values, [-1, numeric.size])
   if numeric.HasField("missing_value"):
     values = tf.where(tf.is_nan(values),
                       tf.fill(tf.shape(values), float(numeric.missing_value)),
                       values)
   if numeric.normalization == data_pb2.Z_SCORE:
-    initial = (statistics or {}).get(feature.name) or Statistics(
-        np.zeros(numeric.size), np.ones(numeric.size))
-    with tf.variable_scope(f"statistics/{feature.name}", reuse=tf.AUTO_REUSE):
-      mean, stddev = [
-          tf.get_variable(key, [numeric.size], trainable=False,
-                          initializer=tf.constant_initializer(value))
-          for key, value in zip(Statistics._fields, initial)]
-    return (values - mean) / stddev
+    return (values - measured["mean"]) / measured["stddev"]
+  if numeric.normalization == data_pb2.MIN_MAX:
+    return tf.math.divide_no_nan(values - measured["min"],
+                                 measured["max"] - measured["min"])
   if numeric.normalization == data_pb2.LOG1P:
     return tf.log1p(tf.maximum(values, 0.0))
   return values
 
 
-def _category_ids(feature, values):
-  """Returns one feature's row numbers in its table, int32 [B]."""
-  categorical = feature.categorical
-  count = outline.category_count(categorical)
+def _ids(categorical, values, measured):
+  """Returns row numbers of categories, int32, of the shape of `values`."""
+  count = vocabularies.category_count(categorical)
+  unknown = tf.fill(tf.shape(values), tf.constant(count, tf.int32))
   if categorical.num_buckets:
     known = tf.logical_and(values >= 0, values < count)
-    return tf.cast(tf.where(known, values, tf.fill(
-        tf.shape(values), tf.constant(count, tf.int64))), tf.int32)
+    return tf.where(known, tf.cast(values, tf.int32), unknown)
   if categorical.hash_buckets:
     hashed = tf.strings.to_hash_bucket_fast(values, count)
-    missing = tf.equal(values, "")
-    return tf.cast(tf.where(missing, tf.fill(
-        tf.shape(hashed), tf.constant(count, tf.int64)), hashed), tf.int32)
-  entries = outline.vocabulary(categorical)
+    return tf.where(tf.equal(values, ""), unknown, tf.cast(hashed, tf.int32))
+  if raw_values.takes_numbers(categorical):
+    boundaries = (tf.constant(list(categorical.boundary), tf.float32)
+                  if categorical.boundary else measured["boundaries"])
+    bucket = tf.reduce_sum(tf.cast(
+        tf.expand_dims(values, -1) >= boundaries, tf.int32), -1)
+    return tf.where(tf.is_nan(values), unknown, bucket)
+  entries = vocabularies.entries(categorical)
+  if not entries:
+    return unknown  # Counted in a run that saw none.
   table = tf.lookup.StaticHashTable(
       tf.lookup.KeyValueTensorInitializer(
-          tf.constant(entries), tf.range(count, dtype=tf.int64)),
+          tf.constant(entries), tf.range(len(entries), dtype=tf.int64)),
       default_value=count)
   return tf.cast(table.lookup(values), tf.int32)
 
 
-def build(features: Sequence[data_pb2.Feature], transformed: Transformed,
-          seed: int) -> Dict[str, tf.Tensor]:
-  """Looks up embeddings and takes the transformed features apart.
+def _several(feature, raw, measured):
+  """Returns ids [B, L], -1 where there is no category, and weights or None."""
+  categorical = feature.categorical
+  width = categorical.values.max_values
+  values, weights = raw[feature.name], None
+  absent = (tf.is_nan(values) if values.dtype.is_floating else
+            tf.equal(values, tf.constant(
+                "" if values.dtype == tf.string else -1, values.dtype)))
+  if outline.recurrent_of(feature) is None:
+    values, absent = _fit(values, width), _fit(absent, width, True)
+  else:
+    values, absent = _last(values, absent, width)
+  ids = _ids(categorical, values, measured)
+  ids = tf.where(absent, tf.fill(tf.shape(ids), -1), ids)
+  ids.set_shape([None, width])
+  if categorical.values.weight_column:
+    weights = _fit(raw[raw_values.weights_input(feature)], width)
+    weights = tf.where(tf.logical_or(absent, tf.is_nan(weights)),
+                       tf.zeros_like(weights), weights)
+    weights.set_shape([None, width])
+  return ids, weights
+
+
+def _last(values, absent, width):
+  """Returns the last categories of sequences, and where there is none.
+
+  What is unknown within a sequence stays in its place.
+  """
+  places = tf.range(1, tf.shape(values)[1] + 1)
+  present = tf.cast(tf.logical_not(absent), tf.int32)
+  length = tf.maximum(tf.reduce_max(present * places, 1), 0)
+  start = tf.maximum(length - width, 0)
+  wanted = start[:, tf.newaxis] + tf.range(width)
+  beyond = wanted >= length[:, tf.newaxis]
+  padded = _fit(values, tf.maximum(width, tf.shape(values)[1]))
+  return tf.gather(padded, tf.where(beyond, tf.zeros_like(wanted), wanted),
+                   batch_dims=1), beyond
+
+
+def _fit(values, width, padding=None):
+  """Cuts or pads the second dimension to a width."""
+  if padding is None:
+    padding = "" if values.dtype == tf.string else 0
+  values = values[:, :width]
+  return tf.pad(values, [[0, 0], [0, width - tf.shape(values)[1]]],
+                constant_values=tf.constant(padding, values.dtype))
+
+
+def _crossed(cross, features, raw, ids):
+  """Returns the hashed combination of the categories of features, int32 [B]."""
+  by_name = {feature.name: feature for feature in features}
+  keys = []
+  for name in cross.feature:
+    hashed = by_name[name].categorical.hash_buckets
+    # Two strings that one hash takes for one are told apart by the cross.
+    keys.append(raw[name] if hashed else tf.as_string(ids[name][:, 0]))
+  # A character that no text file holds, so that "a", "bc" is not "ab", "c".
+  joined = tf.strings.join(keys, separator="\x1f")
+  return tf.cast(tf.strings.to_hash_bucket_fast(joined, cross.hash_buckets),
+                 tf.int32)
+
+
+def _pixels(image):
+  return image.height * image.width * image.channels
+
+
+def id_columns(features: Sequence[data_pb2.Feature]) -> Dict[str, slice]:
+  """Returns which columns of `Transformed.ids` are each feature's."""
+  found, start = collections.OrderedDict(), 0
+  for feature in features:
+    if feature.WhichOneof("kind") in ("categorical", "cross"):
+      width = (feature.categorical.values.max_values if _is_several(feature)
+               else 1)
+      found[feature.name] = slice(start, start + width)
+      start += width
+  return found
+
+
+def _is_several(feature):
+  return (feature.WhichOneof("kind") == "categorical"
+          and feature.categorical.HasField("values"))
+
+
+def take_apart(features: Sequence[data_pb2.Feature], transformed: Transformed
+               ) -> Dict[str, Part]:
+  """Takes the transformed features apart.
 
   Args:
     features: The `Feature` messages.
     transformed: A `Transformed`.
-    seed: Seed of the embeddings' initial values.
 
   Returns:
-    A dict from feature name to a float32 tensor of shape `[B, D]`, in the order
-    of the experiment.
+    A dict from feature name to its `Part`, in the order of the experiment.
   """
-  built = collections.OrderedDict()
-  column = number = 0
+  parts, start, places = collections.OrderedDict(), 0, id_columns(features)
+
+  def numbers(size):
+    nonlocal start
+    start += size
+    return transformed.numbers[:, start - size:start]
+
   for feature in features:
-    if feature.WhichOneof("kind") == "numeric":
-      size = feature.numeric.size
-      with tf.name_scope(f"feature/{feature.name}"):
-        built[feature.name] = transformed.numbers[:, number:number + size]
-      number += size
-    else:
-      categorical = feature.categorical
-      with tf.name_scope(f"feature/{feature.name}"):
-        ids = transformed.ids[:, column]
-      built[feature.name] = embedding.embedding(
-          ids, outline.category_count(categorical) + 1,
-          categorical.embedding_dimension, seed, f"embedding/{feature.name}")
-      column += 1
-  return built
+    kind, name = feature.WhichOneof("kind"), feature.name
+    with tf.name_scope(f"feature/{name}"):
+      if kind == "numeric":
+        parts[name] = Part(numbers(feature.numeric.size))
+      elif kind == "image":
+        parts[name] = Part(numbers(_pixels(feature.image)))
+      elif _is_several(feature):
+        values = feature.categorical.values
+        parts[name] = Part(
+            ids=transformed.ids[:, places[name]],
+            weights=numbers(values.max_values) if values.weight_column
+            else None)
+      else:
+        parts[name] = Part(ids=transformed.ids[:, places[name].start])
+  return parts

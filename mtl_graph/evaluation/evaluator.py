@@ -1,8 +1,6 @@
 """Measures a model over whole sets of rows."""
 
-import collections
-import math
-from typing import Dict, Mapping
+from typing import Dict, Mapping, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -10,12 +8,9 @@ import tensorflow.compat.v1 as tf
 from mtl_graph.data import batches
 from mtl_graph.data import labels
 from mtl_graph.data import splits
-from mtl_graph.evaluation import metrics
+from mtl_graph.evaluation import measurement
 from mtl_graph.model import graphs
 from mtl_graph.protos import experiment_pb2
-
-# Metric by name, by task.
-Metrics = Dict[str, Dict[str, float]]
 
 # Strings are fed in pieces: one feed of millions would double their memory.
 _TRANSFORM_ROWS = 65536
@@ -35,7 +30,7 @@ class Evaluator:
     """
     self._session = session
     self._model = model
-    self._tasks = experiment.model.task
+    self._experiment = experiment
     self._batch_size = experiment.evaluation.batch_size
     self._measure = None
 
@@ -62,30 +57,39 @@ class Evaluator:
     """Returns the predictions on all rows, by task and key."""
     return self._run(batch)[0]
 
-  def evaluate(self, batch: batches.Batch) -> Metrics:
+  def evaluate(self, batch: batches.Batch,
+               groups: Optional[Mapping[str, np.ndarray]] = None
+               ) -> measurement.Metrics:
     """Measures all tasks, each over the rows that bear its label.
 
     Args:
       batch: A `Batch` of arrays with all rows of a set.
+      groups: Columns that rows are grouped by, where a metric asks for one.
 
     Returns:
       Metrics by name and task; `loss` is the task loss over the whole set.
     """
+    return measurement.tasks(self._experiment, batch, *self._run(batch),
+                             groups or {})
+
+  def measure(self, batch: batches.Batch,
+              groups: Optional[Mapping[str, np.ndarray]] = None
+              ) -> measurement.Measured:
+    """Measures all there is to measure, slices and confusions included.
+
+    Args:
+      batch: A `Batch` of arrays with all rows of a set.
+      groups: Columns that rows are grouped by, where a metric or a slice asks
+        for one.
+
+    Returns:
+      A `Measured`.
+    """
     predictions, row_losses = self._run(batch)
-    results = collections.OrderedDict()
-    for t, task in enumerate(self._tasks):
-      labelled = batch.weights[:, t] > 0
-      weights = batch.weights[labelled, t].astype(np.float64)
-      losses = row_losses[labelled, t].astype(np.float64)
-      values = collections.OrderedDict(
-          loss=float(np.average(losses, weights=weights)) if len(losses)
-          else math.nan)
-      values.update(_metrics_of(
-          task.WhichOneof("head"), batch.labels[labelled, t],
-          {key: array[labelled] for key, array in
-           predictions[task.name].items()}, weights))
-      results[task.name] = values
-    return results
+    arguments = (self._experiment, batch, predictions, row_losses, groups or {})
+    return measurement.Measured(
+        measurement.tasks(*arguments), measurement.slices_of(*arguments),
+        measurement.confusions(*arguments[:3]))
 
   def sample(self, split: splits.Split, rows: int = 256):
     """Returns some rows as they are served, and what the model says of them.
@@ -99,7 +103,7 @@ class Evaluator:
     """
     raw = {name: values[:rows] for name, values in split.raw.items()}
     batch = self.transform(splits.Split(
-        raw, labels.Labels(*[values[:rows] for values in split.labels])))
+        raw, labels.Labels(*[values[:rows] for values in split.labels]), {}))
     return raw, self.predict(batch)
 
   def _run(self, batch):
@@ -122,21 +126,3 @@ class Evaluator:
                for key in predictions[0][task]}
         for task in predictions[0]}
     return merged, np.concatenate(row_losses)
-
-
-def _metrics_of(head: str, label_values: np.ndarray,
-                predictions: Mapping[str, np.ndarray],
-                weights: np.ndarray) -> Dict[str, float]:
-  # Probabilities are computed anew from the logits: in float32 all of those
-  # above 17 are 1, and what is more certain would count as a tie.
-  if head == "binary":
-    logits = predictions["logit"].astype(np.float64)
-    return metrics.binary(label_values, 0.5 * (1 + np.tanh(0.5 * logits)),
-                          weights)
-  if head == "multiclass":
-    logits = predictions["logits"].astype(np.float64)
-    with np.errstate(invalid="ignore"):  # Of infinities there is no number.
-      odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return metrics.multiclass(label_values.astype(np.int64),
-                              odds / odds.sum(axis=1, keepdims=True), weights)
-  return metrics.regression(label_values, predictions["value"], weights)

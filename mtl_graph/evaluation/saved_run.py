@@ -7,12 +7,14 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
-from mtl_graph import outline
+from mtl_graph import vocabularies
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.checkpoints import sessions
 from mtl_graph.data import splits
+from mtl_graph.evaluation import details
 from mtl_graph.evaluation import evaluator as evaluator_lib
+from mtl_graph.evaluation import measurement
 from mtl_graph.evaluation import tables
 from mtl_graph.model import graphs
 from mtl_graph.protos import experiment_pb2
@@ -50,14 +52,14 @@ def open_run(experiment: experiment_pb2.Experiment, model_dir: str,
     ConfigErrors: If the experiment's network is not the one that was trained.
   """
   checkpoint = checkpoints.choose(model_dir, which)
-  experiment = outline.with_vocabularies(experiment)
+  saved = compatibility.experiment_of(checkpoint)
+  experiment = vocabularies.adopt(vocabularies.in_line(experiment), saved)
   compatibility.refuse(
-      compatibility.within(
-          compatibility.differences(compatibility.experiment_of(checkpoint),
-                                    experiment), compatibility.NETWORK),
-      model_dir, "the network that was trained")
+      compatibility.within(compatibility.differences(saved, experiment),
+                           compatibility.NETWORK), model_dir, "the network that was trained")
+  sessions.set_threads(experiment.training.execution)
   model = graphs.build(experiment)
-  session = sessions.open_session(model.graph)
+  session = sessions.open_session(model.graph, experiment.training.execution)
   with model.graph.as_default():
     sessions.initialize(session)
     checkpoints.restore_into(session, tf.train.Saver(), checkpoint)
@@ -69,7 +71,7 @@ def evaluate(experiment: experiment_pb2.Experiment, model_dir: str,
              which: str = "", arrays: Optional[Mapping[str, Mapping[
                  str, np.ndarray]]] = None,
              log: Callable[[str], None] = print
-             ) -> Dict[str, evaluator_lib.Metrics]:
+             ) -> Dict[str, measurement.Metrics]:
   """Evaluates a checkpoint on the validation and test rows.
 
   Prints the metrics and writes them to `model_dir/metrics.json`.
@@ -96,11 +98,11 @@ def evaluate(experiment: experiment_pb2.Experiment, model_dir: str,
         "data", "found neither validation nor test; allowed: at least one")])
   run = open_run(experiment, model_dir, which)
   with run.session:
-    results = {}
-    for split in names:
-      rows = splits.read(experiment, split, arrays and arrays[split])
-      results[split] = run.evaluator.evaluate(run.evaluator.transform(rows))
-  log(f"metrics of {run.checkpoint}:\n" + tables.metrics_table(results))
-  tables.write_json({"checkpoint": run.checkpoint, **results},
+    measured = {}
+    for split, rows in splits.read_all(experiment, arrays, names).items():
+      measured[split] = run.evaluator.measure(run.evaluator.transform(rows),
+                                              rows.groups)
+  log(details.report(run.checkpoint, measured))
+  tables.write_json(details.to_json(run.checkpoint, measured),
                     os.path.join(model_dir, "metrics.json"))
-  return results
+  return {split: measure.metrics for split, measure in measured.items()}

@@ -42,19 +42,18 @@ def metrics_table(results: Mapping[str, Mapping[str, Mapping[str, float]]]
     results: Metrics by split, task and name.
 
   Returns:
-    The lines; a metric that a task has not is left blank.
+    The lines; tasks that have the same metrics stand in one table.
   """
-  names = list(dict.fromkeys(
-      name for tasks in results.values() for metrics in tasks.values()
-      for name in metrics))
-  rows = [["task", "split"] + names]
-  tasks = list(next(iter(results.values()))) if results else []
-  for task in tasks:
-    for split, metrics in results.items():
-      rows.append([task, split] + [
-          number(metrics[task][name]) if name in metrics[task] else ""
-          for name in names])
-  return align(rows)
+  alike = {}
+  for task, metrics in (next(iter(results.values())) if results else {}).items():
+    alike.setdefault(tuple(metrics), []).append(task)
+  parts = []
+  for names, tasks in alike.items():
+    rows = [["task", "split", *names]]
+    rows += [[task, split] + [number(metrics[task][name]) for name in names]
+             for task in tasks for split, metrics in results.items()]
+    parts.append(align(rows))
+  return "\n".join(parts)
 
 
 def write_json(value: Any, path: str) -> None:

@@ -13,15 +13,17 @@ def dense(
     activation: Optional[Callable[[tf.Tensor], tf.Tensor]] = None,
     use_bias: bool = True,
     seed: int = 0,
-    name: str = "dense") -> tf.Tensor:
+    name: str = "dense",
+    initializer: Optional[Callable[[int, str], Callable]] = None
+    ) -> tf.Tensor:
   """Connects every input to every output.
 
   ```
     y = activation(x kernel + bias)
   ```
 
-  Makes (or reuses) the variables `<scope>/kernel`, Glorot-uniform from the seed
-  and its own name, and `<scope>/bias`, zero, as tf.layers.dense named them.
+  Makes (or reuses) the variables `<scope>/kernel`, drawn from the seed and its
+  own name, and `<scope>/bias`, zero, as tf.layers.dense named them.
 
   Args:
     inputs: The inputs, shape `[B, D]`.
@@ -30,6 +32,8 @@ def dense(
     use_bias: Whether a bias is added.
     seed: Seed of the kernel's initial value.
     name: Variable scope of the layer.
+    initializer: Function from the seed and the kernel's full name to its
+      initializer. None: `initializers.glorot_uniform`.
 
   Returns:
     The outputs, shape `[B, units]`.
@@ -40,10 +44,11 @@ def dense(
   if inputs.shape.rank != 2 or inputs.shape.as_list()[1] is None:
     raise ValueError(f"{name}: `inputs` must have shape [any, D] with D known, "
                      f"found {inputs.shape}.")
+  initializer = initializer or initializers.glorot_uniform
   with tf.variable_scope(name) as scope:
     kernel = tf.get_variable(
         "kernel", [inputs.shape.as_list()[1], units],
-        initializer=initializers.glorot_uniform(seed, scope.name + "/kernel"))
+        initializer=initializer(seed, scope.name + "/kernel"))
     outputs = tf.matmul(inputs, kernel)
     if use_bias:
       bias = tf.get_variable("bias", [units],

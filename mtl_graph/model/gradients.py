@@ -1,11 +1,12 @@
 """One backward pass over all groups, sliced back group by group."""
 
 import collections
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Collection, Dict, List, Mapping, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph.ops import row_sums
 from mtl_graph.protos import training_pb2
 
 
@@ -35,7 +36,8 @@ def build(loss: tf.Tensor, groups: Mapping[str, Sequence[tf.Variable]],
   return sliced
 
 
-def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]]
+def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]],
+            sparse_groups: Collection[str] = ()
             ) -> Dict[str, List[Optional[tf.Tensor]]]:
   """Turns the gradients of embeddings into dense ones.
 
@@ -44,19 +46,47 @@ def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]]
 
   Args:
     gradients: Gradients by group, as `build` returns them.
+    sparse_groups: Groups whose optimizer is lazy: their sparse gradients stay
+      sparse, with the sum of a row's slices in one of them, zero in others.
 
   Returns:
-    The same with tensors only, and None where there is none.
+    The same with tensors only, but for sparse groups, and None where there is
+    none.
   """
+  def dense(gradient, group):
+    if gradient is None:
+      return None
+    if group in sparse_groups and isinstance(gradient, tf.IndexedSlices):
+      return _deduplicate(gradient)
+    return tf.convert_to_tensor(gradient)
+
   with tf.name_scope("dense_gradients"):
     return collections.OrderedDict(
-        (group, [g if g is None else tf.convert_to_tensor(g) for g in some])
+        (group, [dense(g, group) for g in some])
         for group, some in gradients.items())
+
+
+def _deduplicate(slices):
+  """Adds up the slices of each row in one of them, and makes the others zero.
+
+  So that what is computed entry by entry, or summed over entries, is the same
+  as of the dense gradient.
+  """
+  rows, sums, first = row_sums.row_sums(slices.indices, slices.values)
+  first = tf.reshape(first, [-1] + [1] * (sums.shape.rank - 1))
+  return tf.IndexedSlices(tf.where_v2(first, sums, tf.zeros_like(sums)), rows,
+                          slices.dense_shape)
 
 
 def norm(gradients: Sequence[Optional[tf.Tensor]],
          name: str = "gradient_norm") -> tf.Tensor:
-  """Returns the joint Euclidean norm of a group's gradients, shape `[]`."""
+  """Returns the joint Euclidean norm of a group's gradients, shape `[]`.
+
+  Args:
+    gradients: The gradients, None where there is none; sparse ones as
+      `densify` leaves them.
+    name: Name of the op.
+  """
   present = [g for g in gradients if g is not None]
   return tf.global_norm(present, name) if present else tf.zeros([])
 
@@ -68,7 +98,8 @@ def clip(clipping: training_pb2.Clipping,
 
   Args:
     clipping: The `Clipping` message; empty: not at all.
-    gradients: The gradients, None where there is none.
+    gradients: The gradients, None where there is none; sparse ones as
+      `densify` leaves them, and they stay sparse.
     joint_norm: What `norm` returned for them.
 
   Returns:

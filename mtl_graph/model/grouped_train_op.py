@@ -62,9 +62,12 @@ def grouped_train_op(
   for group in groups:
     clipped[group.name] = gradients[group.name]
     if group.clip_norm is not None:
+      # A row that a sparse gradient holds several times has one norm.
+      own = gradients_lib.densify({group.name: gradients[group.name]},
+                                  [group.name])[group.name]
       clipped[group.name] = gradients_lib.clip(
-          training_pb2.Clipping(global_norm=group.clip_norm),
-          gradients[group.name], gradients_lib.norm(gradients[group.name]))
+          training_pb2.Clipping(global_norm=group.clip_norm), own,
+          gradients_lib.norm(own))
   barrier = [g for some in clipped.values() for g in some if g is not None]
   with tf.control_dependencies(barrier):
     updates = [optimizers.apply(group.optimizer, _scope_of(group),

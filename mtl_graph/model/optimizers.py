@@ -5,7 +5,12 @@ from typing import Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph.model import lazy_adam
+from mtl_graph.model import schedules
 from mtl_graph.protos import training_pb2
+
+# The last parts of the names of variables that weight decay is for.
+_DECAYED = ("kernel", "embeddings", "weights")
 
 
 def learning_rate(optimizer: training_pb2.Optimizer, step: tf.Tensor
@@ -26,20 +31,10 @@ def learning_rate(optimizer: training_pb2.Optimizer, step: tf.Tensor
   if kind is None:
     raise config.ConfigError("optimizer", "found 'None'; allowed: one that "
                              "this version builds")
-  rate = getattr(optimizer, kind).learning_rate
-  kind = rate.WhichOneof("kind")
-  if kind == "constant":
-    return tf.constant(rate.constant, tf.float32)
-  if kind == "exponential_decay":
-    decay = rate.exponential_decay
-    return tf.train.exponential_decay(
-        tf.constant(decay.initial, tf.float32), step, decay.decay_steps,
-        decay.decay_rate, decay.staircase)
-  raise config.ConfigError("learning_rate", f"found '{kind}'; allowed: one "
-                           "that this version builds")
+  return schedules.learning_rate(getattr(optimizer, kind).learning_rate, step)
 
 
-def build(optimizer: training_pb2.Optimizer, rate: tf.Tensor
+def build(optimizer: training_pb2.Optimizer, rate: tf.Tensor, step: tf.Tensor
           ) -> tf.train.Optimizer:
   """Makes an optimizer.
 
@@ -47,9 +42,11 @@ def build(optimizer: training_pb2.Optimizer, rate: tf.Tensor
     optimizer: The `Optimizer` message.
     rate: Its learning rate, shape `[]`. Inside a loop of steps it must be made
       in the loop's body, else every step has the rate of the first.
+    step: The global step as this step finds it, integer, shape `[]`; of the
+      loop's body likewise.
 
   Returns:
-    A `tf.train.Optimizer`.
+    A `tf.train.Optimizer`. Of AdamW it is the Adam; `apply` does the decay.
 
   Raises:
     ConfigError: If the optimizer is not built.
@@ -58,41 +55,150 @@ def build(optimizer: training_pb2.Optimizer, rate: tf.Tensor
   if kind == "adam":
     adam = optimizer.adam
     return tf.train.AdamOptimizer(rate, adam.beta1, adam.beta2, adam.epsilon)
+  if kind == "adamw":
+    adam = optimizer.adamw
+    return tf.train.AdamOptimizer(rate, adam.beta1, adam.beta2, adam.epsilon)
+  if kind == "lazy_adam":
+    adam = optimizer.lazy_adam
+    return lazy_adam.LazyAdamOptimizer(rate, adam.beta1, adam.beta2,
+                                       adam.epsilon)
+  if kind == "gradient_descent":
+    return tf.train.GradientDescentOptimizer(rate)
+  if kind == "momentum":
+    momentum = optimizer.momentum
+    return tf.train.MomentumOptimizer(rate, momentum.momentum,
+                                      use_nesterov=momentum.use_nesterov)
+  if kind == "rmsprop":
+    rmsprop = optimizer.rmsprop
+    return tf.train.RMSPropOptimizer(
+        rate, rmsprop.decay, rmsprop.momentum, rmsprop.epsilon,
+        centered=rmsprop.centered)
+  if kind == "adagrad":
+    return tf.train.AdagradOptimizer(
+        rate, optimizer.adagrad.initial_accumulator_value)
+  if kind == "adadelta":
+    adadelta = optimizer.adadelta
+    return tf.train.AdadeltaOptimizer(rate, adadelta.rho, adadelta.epsilon)
+  if kind == "adagrad_da":
+    adagrad_da = optimizer.adagrad_da
+    # Counts from 0, as a global step does; the optimizer adds 1 by itself.
+    return tf.train.AdagradDAOptimizer(
+        rate, tf.cast(step, tf.int64),
+        adagrad_da.initial_gradient_squared_accumulator_value, adagrad_da.l1,
+        adagrad_da.l2)
+  if kind == "ftrl":
+    ftrl = optimizer.ftrl
+    return tf.train.FtrlOptimizer(
+        rate, ftrl.learning_rate_power, ftrl.initial_accumulator_value, ftrl.l1,
+        ftrl.l2, l2_shrinkage_regularization_strength=ftrl.l2_shrinkage,
+        beta=ftrl.beta)
+  if kind == "proximal_gradient_descent":
+    proximal = optimizer.proximal_gradient_descent
+    return tf.train.ProximalGradientDescentOptimizer(rate, proximal.l1,
+                                                     proximal.l2)
+  if kind == "proximal_adagrad":
+    proximal = optimizer.proximal_adagrad
+    return tf.train.ProximalAdagradOptimizer(
+        rate, proximal.initial_accumulator_value, proximal.l1, proximal.l2)
   raise config.ConfigError("optimizer", f"found '{kind}'; allowed: one that "
                            "this version builds")
+
+
+def weight_decay(optimizer: training_pb2.Optimizer, rate: tf.Tensor,
+                 of_group: float) -> Optional[tf.Tensor]:
+  """Computes the share of its weights that a group loses in a step.
+
+  ```
+    rate * (weight_decay of the group + weight_decay of AdamW)
+  ```
+
+  Args:
+    optimizer: The `Optimizer` message.
+    rate: Its learning rate, shape `[]`.
+    of_group: The `weight_decay` of the group.
+
+  Returns:
+    The share, shape `[]`, as `apply` takes it; None where nothing decays.
+  """
+  share = of_group
+  if optimizer.WhichOneof("kind") == "adamw":
+    share += optimizer.adamw.weight_decay
+  return rate * share if share else None
 
 
 def apply(optimizer: tf.train.Optimizer, scope: str,
           gradients: Sequence[Optional[tf.Tensor]],
           variables: Sequence[tf.Variable],
-          condition: Optional[tf.Tensor] = None) -> tf.Operation:
+          condition: Optional[tf.Tensor] = None,
+          decay: Optional[tf.Tensor] = None) -> tf.Operation:
   """Applies an optimizer to the variables of one group.
+
+  With `decay`, each kernel, table of embeddings or wide weight of the group
+  first loses that share of itself, and the optimizer moves what is left:
+
+  ```
+    w <- w - decay w
+  ```
+
+  See "Decoupled Weight Decay Regularization" by Loshchilov and Hutter,
+  Algorithm 2 (https://arxiv.org/abs/1711.05101). Where a gradient is sparse,
+  which it is for a lazy optimizer only, the decay is lazy too: it departs from
+  the paper in that rows outside the batch keep their values.
 
   Args:
     optimizer: The optimizer.
     scope: Variable scope of its slots, such as "optimizer/shared".
-    gradients: A gradient per variable, None where there is none.
+    gradients: A gradient per variable, None where there is none: that variable
+      stays as it is.
     variables: The variables.
     condition: If given, a boolean scalar; where it is false, variables and
       slots stay as they are to the bit.
+    decay: If given, the share of the weights to take off, shape `[]`.
 
   Returns:
     The op that updates the group.
   """
   pairs = [(g, v) for g, v in zip(gradients, variables) if g is not None]
+
+  def update_all():
+    decays = [] if decay is None else _decays(pairs, decay)
+    with tf.control_dependencies(decays):
+      return optimizer.apply_gradients(pairs)
+
   # Absolute, wherever the caller stands: names in checkpoints depend on it.
   absolute = tf.VariableScope(reuse=False, name=scope)
+  # A gradient may read weights that the decay is about to change.
+  barrier = [] if decay is None else [g for g, _ in pairs]
   with tf.variable_scope(absolute, auxiliary_name_scope=False), tf.name_scope(
-      scope + "/"):
+      scope + "/"), tf.control_dependencies(barrier):
     if condition is None:
-      return optimizer.apply_gradients(pairs)
+      return update_all()
 
     def update():
       # Slots are lifted out of the branch, but named by its name scope.
       with tf.name_scope(scope + "/"):
-        with tf.control_dependencies([optimizer.apply_gradients(pairs)]):
+        with tf.control_dependencies([update_all()]):
           return tf.constant(True)
     return tf.cond(condition, update, lambda: tf.constant(False)).op
+
+
+def _decays(pairs, decay):
+  """Returns the ops that take a share of themselves off the weights."""
+  ops = []
+  for gradient, variable in pairs:
+    # The log variance of a task may have any name, but it is a scalar.
+    if (variable.op.name.rsplit("/", 1)[-1] not in _DECAYED
+        or variable.shape.rank == 0):
+      continue
+    with tf.name_scope("decay"):
+      if isinstance(gradient, tf.IndexedSlices):
+        rows = tf.gather(variable, gradient.indices)
+        # Set, not subtracted: an index may be there twice.
+        ops.append(tf.scatter_update(variable, gradient.indices,
+                                     rows - decay * rows).op)
+      else:
+        ops.append(variable.assign_sub(decay * variable, read_value=False))
+  return ops
 
 
 def group(updates: Sequence[tf.Operation],

@@ -1,38 +1,67 @@
-"""Builds a stack of layers."""
+"""Builds layers one after the other."""
 
-import collections
+from typing import FrozenSet, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
-from mtl_graph import outline
+from mtl_graph import layer_outline
+from mtl_graph.layers import convolution
 from mtl_graph.layers import dense
 from mtl_graph.layers import dropout
-from mtl_graph.protos import model_pb2
+from mtl_graph.layers import normalization
+from mtl_graph.layers import pooling
+from mtl_graph.model import initial_values
+from mtl_graph.ops import activations
+from mtl_graph.protos import layers_pb2
 
-# What every part of the network is told.
-#   training: whether dropout is active.
-#   seed: seed of the experiment.
-#   step: the global step, integer scalar; None where not training.
-#   held: names of the tensors that are held constant.
-Mode = collections.namedtuple("Mode", ["training", "seed", "step", "held"])
+
+class Mode(NamedTuple):
+  """What every part of the network is told.
+
+  Attributes:
+    seed: Seed of the experiment.
+    batch: Number of the batch, which keys dropout, integer scalar; None where
+      not training.
+    held: Names of the tensors that are held constant.
+    updates: Takes the ops that update moving statistics, in training.
+  """
+  seed: int
+  batch: Optional[tf.Tensor]
+  held: FrozenSet[str]
+  updates: List[tf.Operation]
+
+  @property
+  def training(self) -> bool:
+    """Whether dropout is active and batches give their own statistics."""
+    return self.batch is not None
+
 
 _ACTIVATIONS = {
-    model_pb2.IDENTITY: None,
-    model_pb2.RELU: tf.nn.relu,
-    model_pb2.TANH: tf.nn.tanh,
-    model_pb2.SIGMOID: tf.nn.sigmoid,
+    layers_pb2.IDENTITY: None,
+    layers_pb2.RELU: tf.nn.relu,
+    layers_pb2.TANH: tf.nn.tanh,
+    layers_pb2.SIGMOID: tf.nn.sigmoid,
+    layers_pb2.RELU6: tf.nn.relu6,
+    layers_pb2.LEAKY_RELU: tf.nn.leaky_relu,
+    layers_pb2.ELU: tf.nn.elu,
+    layers_pb2.SELU: tf.nn.selu,
+    layers_pb2.GELU: activations.gelu,
+    layers_pb2.SWISH: tf.nn.swish,
+    layers_pb2.MISH: activations.mish,
+    layers_pb2.SOFTPLUS: tf.nn.softplus,
+    layers_pb2.SOFTSIGN: tf.nn.softsign,
 }
+_PADDINGS = {layers_pb2.SAME: "SAME", layers_pb2.VALID: "VALID"}
 
 
-def build(stack: model_pb2.LayerStack, inputs: tf.Tensor, scope: str,
-          mode: Mode) -> tf.Tensor:
-  """Applies the layers of a stack one after the other.
+def build(layers, inputs: tf.Tensor, scope: str, mode: Mode) -> tf.Tensor:
+  """Applies layers one after the other.
 
   Args:
-    stack: The layers.
-    inputs: Input of the first, shape `[B, D]`.
-    scope: Variable scope of the stack, such as "tower/late".
+    layers: The `Layer` messages.
+    inputs: Input of the first, shape `[B, D]` or `[B, H, W, C]`.
+    scope: Variable scope of the layers, such as "tower/late".
     mode: A `Mode`.
 
   Returns:
@@ -42,7 +71,7 @@ def build(stack: model_pb2.LayerStack, inputs: tf.Tensor, scope: str,
     ConfigError: If a layer is of a kind that is not built.
   """
   tensor = inputs
-  for layer, name in zip(stack.layer, outline.layer_names(stack)):
+  for layer, name in zip(layers, layer_outline.layer_names(layers)):
     name = f"{scope}/{name}"
     tensor = hold(_build_layer(layer, tensor, name, mode), name, mode)
   return tensor
@@ -58,11 +87,68 @@ def _build_layer(layer, inputs, name, mode):
   if kind == "dense":
     return dense.dense(inputs, layer.dense.units,
                        _ACTIVATIONS[layer.dense.activation],
-                       layer.dense.use_bias, mode.seed, name)
+                       layer.dense.use_bias, mode.seed, name,
+                       initial_values.build(layer.dense))
   if kind == "dropout":
     if not mode.training:
       return inputs
-    return dropout.dropout(inputs, layer.dropout.rate, mode.seed, mode.step,
+    return dropout.dropout(inputs, layer.dropout.rate, mode.seed, mode.batch,
                            name)
+  if kind == "batch_normalization":
+    norm = layer.batch_normalization
+    return normalization.batch_normalization(
+        inputs, mode.training and not norm.use_moving_statistics, norm.momentum,
+        norm.epsilon, norm.center, norm.scale, name, mode.updates)
+  if kind == "layer_normalization":
+    return normalization.layer_normalization(
+        inputs, layer.layer_normalization.epsilon, name)
+  if kind == "conv2d":
+    conv = layer.conv2d
+    return convolution.conv2d(
+        inputs, conv.filters, layer_outline.pair(conv.kernel_size),
+        layer_outline.strides(conv), _PADDINGS[conv.padding],
+        _ACTIVATIONS[conv.activation], conv.use_bias, mode.seed, name,
+        initial_values.build(conv))
+  if kind == "max_pooling":
+    return _pool(pooling.max_pooling, layer.max_pooling, inputs, name)
+  if kind == "average_pooling":
+    return _pool(pooling.average_pooling, layer.average_pooling, inputs, name)
+  if kind == "flatten":
+    return pooling.flatten(inputs, name)
+  if kind == "global_max_pooling":
+    return pooling.global_max_pooling(inputs, name)
+  if kind == "global_average_pooling":
+    return pooling.global_average_pooling(inputs, name)
+  if kind == "residual":
+    return _residual(layer.residual, inputs, name, mode)
+  if kind == "activation":
+    return _activate(inputs, layer.activation.function, name)
   raise config.ConfigError(name, f"found layer kind '{kind}'; allowed: one "
                            "that this version builds")
+
+
+def _activate(tensor, activation, name):
+  function = _ACTIVATIONS[activation]
+  with tf.name_scope(name):
+    return function(tensor) if function else tensor
+
+
+def _pool(function, message, inputs, name):
+  return function(inputs, layer_outline.pair(message.size),
+                  layer_outline.strides(message), _PADDINGS[message.padding],
+                  name)
+
+
+def _residual(residual, inputs, name, mode):
+  """Adds the output of layers to their input, projected if need be."""
+  outputs = build(residual.layer, inputs, name, mode)
+  before, after = inputs.shape.as_list()[1:], outputs.shape.as_list()[1:]
+  if before != after and len(after) == 1:
+    inputs = dense.dense(inputs, after[0], use_bias=False, seed=mode.seed,
+                         name=f"{name}/projection")
+  elif before != after:
+    inputs = convolution.conv2d(
+        inputs, after[-1], (1, 1),
+        layer_outline.projection_strides(before, after), "SAME",
+        use_bias=False, seed=mode.seed, name=f"{name}/projection")
+  return _activate(inputs + outputs, residual.activation, name)

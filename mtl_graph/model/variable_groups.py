@@ -14,7 +14,7 @@ _BARRIERS = frozenset(["StopGradient", "PreventGradient", "Ceil", "Floor",
                        "Rint", "Round"])
 
 # The scopes of a task's own variables, when no group is given.
-_TASK_SCOPES = ("tower/{}", "head/{}", "log_variance/{}")
+_TASK_SCOPES = ("tower/{}", "head/{}", "wide/{}", "log_variance/{}")
 
 
 def own_scopes(task: str, variables: Sequence[str]) -> List[str]:
@@ -25,7 +25,8 @@ def own_scopes(task: str, variables: Sequence[str]) -> List[str]:
     variables: Names of the trainable variables.
 
   Returns:
-    Those of tower/<task>, head/<task> and log_variance/<task> that hold one.
+    Those of tower/<task>, head/<task>, wide/<task> and log_variance/<task> that
+    hold one.
   """
   scopes = [scope.format(task) for scope in _TASK_SCOPES]
   return [s for s in scopes

@@ -9,6 +9,7 @@ from mtl_graph import config
 from mtl_graph.model import losses
 from mtl_graph.ops import loss_weighting
 from mtl_graph.ops import task_losses as task_losses_ops
+from mtl_graph.protos import layers_pb2
 from mtl_graph.protos import model_pb2
 from mtl_graph.protos import training_pb2
 
@@ -40,6 +41,34 @@ def build(integration: training_pb2.LossIntegration,
                       for task in tasks])
     output = _combine(integration, tasks, task_losses, means)
   return Combined(output.loss, means, output.extra.task_weights)
+
+
+def add_penalties(loss: tf.Tensor,
+                  penalties: Mapping[str, layers_pb2.Regularization],
+                  variables: Mapping[str, Sequence[tf.Variable]]) -> tf.Tensor:
+  """Adds the penalties on single variables to the total loss.
+
+  ```
+    loss + sum_v  l1_v sum |v| + l2_v sum v^2 / 2
+  ```
+
+  Args:
+    loss: The total loss, shape `[]`.
+    penalties: A `Regularization` by name of a variable.
+    variables: Variables by group.
+
+  Returns:
+    The loss with its penalties, shape `[]`.
+  """
+  terms = []
+  with tf.name_scope("penalties"):
+    for variable in (v for some in variables.values() for v in some):
+      penalty = penalties.get(variable.op.name)
+      if penalty is not None and penalty.l1:
+        terms.append(penalty.l1 * tf.reduce_sum(tf.abs(variable)))
+      if penalty is not None and penalty.l2:
+        terms.append(penalty.l2 * tf.nn.l2_loss(variable))
+    return tf.add_n([loss] + terms) if terms else loss
 
 
 def _combine(integration, tasks, task_losses, means):

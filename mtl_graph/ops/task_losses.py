@@ -1,4 +1,4 @@
-"""Losses per row, and their mean over the rows that bear a label."""
+"""Means of losses over what is labelled: of a row, and of a batch."""
 
 import collections
 
@@ -11,131 +11,6 @@ from mtl_graph.ops import shapes
 #   sum: sum over rows of weight times loss, shape `[]`.
 #   weight: sum over rows of weight, shape `[]`.
 TaskLoss = collections.namedtuple("TaskLoss", ["sum", "weight"])
-
-
-def squared_error(labels: tf.Tensor, values: tf.Tensor,
-                  name: str = "squared_error") -> tf.Tensor:
-  """Computes `(value - label)^2` per row.
-
-  Args:
-    labels: Labels, shape `[B]`.
-    values: Estimates, shape `[B]`.
-    name: Name scope of the op.
-
-  Returns:
-    The losses, shape `[B]`.
-
-  Raises:
-    ValueError: If the arguments are not vectors of one length.
-  """
-  _check_pair(labels, values, "values", name)
-  with tf.name_scope(name):
-    return tf.square(values - labels)
-
-
-def absolute_error(labels: tf.Tensor, values: tf.Tensor,
-                   name: str = "absolute_error") -> tf.Tensor:
-  """Computes `|value - label|` per row.
-
-  Args:
-    labels: Labels, shape `[B]`.
-    values: Estimates, shape `[B]`.
-    name: Name scope of the op.
-
-  Returns:
-    The losses, shape `[B]`.
-
-  Raises:
-    ValueError: If the arguments are not vectors of one length.
-  """
-  _check_pair(labels, values, "values", name)
-  with tf.name_scope(name):
-    return tf.abs(values - labels)
-
-
-def huber(labels: tf.Tensor, values: tf.Tensor, delta: float = 1.0,
-          name: str = "huber") -> tf.Tensor:
-  """Computes Huber's loss per row.
-
-  With `r = value - label`,
-
-  ```
-    0.5 r^2                     where |r| <= delta
-    delta (|r| - 0.5 delta)     elsewhere
-  ```
-
-  See "Robust Estimation of a Location Parameter" by Huber, 1964.
-
-  Args:
-    labels: Labels, shape `[B]`.
-    values: Estimates, shape `[B]`.
-    delta: Where the loss turns linear, above 0.
-    name: Name scope of the op.
-
-  Returns:
-    The losses, shape `[B]`.
-
-  Raises:
-    ValueError: If the arguments are not vectors of one length, or `delta` is
-      not above 0.
-  """
-  if not delta > 0:
-    raise ValueError(f"{name}: `delta` must be above 0, found {delta}.")
-  _check_pair(labels, values, "values", name)
-  with tf.name_scope(name):
-    residual = tf.abs(values - labels)
-    # The quadratic part saturates at delta and the linear part starts there,
-    # so neither branch can overflow in the other's region.
-    inside = tf.minimum(residual, delta)
-    return 0.5 * tf.square(inside) + delta * (residual - inside)
-
-
-def sigmoid_cross_entropy(labels: tf.Tensor, logits: tf.Tensor,
-                          name: str = "sigmoid_cross_entropy") -> tf.Tensor:
-  """Computes the cross entropy of a binary label per row.
-
-  With `p = sigmoid(logit)`, `-label log(p) - (1 - label) log(1 - p)`.
-
-  Args:
-    labels: Labels, 0 or 1, shape `[B]`.
-    logits: Logits, shape `[B]`.
-    name: Name scope of the op.
-
-  Returns:
-    The losses, shape `[B]`.
-
-  Raises:
-    ValueError: If the arguments are not vectors of one length.
-  """
-  _check_pair(labels, logits, "logits", name)
-  with tf.name_scope(name):
-    return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels,
-                                                   logits=logits)
-
-
-def softmax_cross_entropy(labels: tf.Tensor, logits: tf.Tensor,
-                          name: str = "softmax_cross_entropy") -> tf.Tensor:
-  """Computes the cross entropy of a class label per row.
-
-  `-log softmax(logits)[label]`.
-
-  Args:
-    labels: Class indices, int32, shape `[B]`.
-    logits: Logits, shape `[B, C]`.
-    name: Name scope of the op.
-
-  Returns:
-    The losses, shape `[B]`.
-
-  Raises:
-    ValueError: If `labels` is not a vector, or `logits` not a matrix of as
-      many rows.
-  """
-  rows = shapes.check(labels, [None], "labels", name)
-  shapes.check(logits, rows + [None], "logits", name)
-  with tf.name_scope(name):
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels,
-                                                          logits=logits)
 
 
 def reduce(losses: tf.Tensor, weights: tf.Tensor,
@@ -180,6 +55,35 @@ def mean(task_loss: TaskLoss, name: str = "mean_task_loss") -> tf.Tensor:
     return tf.math.divide_no_nan(task_loss.sum, task_loss.weight)
 
 
-def _check_pair(labels, estimates, argument, op):
-  shapes.check(estimates, shapes.check(labels, [None], "labels", op), argument,
-               op)
+def mean_of_present(losses: tf.Tensor, present: tf.Tensor,
+                    name: str = "mean_of_present") -> tf.Tensor:
+  """Computes each row's mean loss over its entries that are present.
+
+  ```
+    sum_d p_bd l_bd / sum_d p_bd      0 where no p_bd is 1
+  ```
+
+  The loss of an entry that is not present may be anything, NaN too, and its
+  gradient is 0. But whatever computed it multiplies that 0 by a slope of its
+  own: to train, clean the label of such an entry before, for 0 times NaN is
+  NaN.
+
+  Args:
+    losses: Losses per entry, shape `[B, D]`.
+    present: Which entries are present, booleans or 0 and 1, shape `[B, D]`.
+    name: Name scope of the op.
+
+  Returns:
+    The losses per row, shape `[B]`.
+
+  Raises:
+    ValueError: If the arguments are not matrices of one shape.
+  """
+  shapes.check(present, shapes.check(losses, [None, None], "losses", name),
+               "present", name)
+  with tf.name_scope(name):
+    present = tf.cast(present, tf.bool)
+    kept = tf.where(present, losses, tf.zeros_like(losses))
+    return tf.math.divide_no_nan(
+        tf.reduce_sum(kept, 1),
+        tf.reduce_sum(tf.cast(present, losses.dtype), 1))

@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from mtl_graph import config
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import sessions
-from mtl_graph.data import features
+from mtl_graph.data import raw_values
 from mtl_graph.data import sources
 from mtl_graph.evaluation import tables
 from mtl_graph.protos import data_pb2
@@ -97,7 +97,7 @@ class Predictor:
       DataError: If a column is missing or holds what the feature cannot take.
     """
     table = sources.from_arrays(arrays, self._columns(), "arrays")
-    return self.run(features.read(self.experiment.data.feature, table))
+    return self.run(raw_values.read(self.experiment.data.feature, table))
 
   def predict_csv(self, input_path: str, output_path: str,
                   keys: Sequence[str] = ()) -> int:
@@ -119,7 +119,7 @@ class Predictor:
     source = self._source_like(input_path)
     columns = list(dict.fromkeys([*self._columns(), *keys]))
     table = sources.read(source, columns, "--input")
-    answers = self.run(features.read(self.experiment.data.feature, table))
+    answers = self.run(raw_values.read(self.experiment.data.feature, table))
     names = list(keys)
     values: List = [table.columns[key] for key in keys]
     for name in self.outputs:
@@ -134,15 +134,15 @@ class Predictor:
     return len(values[0])
 
   def _columns(self):
-    return list(dict.fromkeys(
-        features.column_of(f) for f in self.experiment.data.feature))
+    return raw_values.columns_of(self.experiment.data.feature)
 
   def _source_like(self, path):
     """Returns a CSV source that is read as the training rows were."""
     trained = self.experiment.data.train.csv
     return data_pb2.Source(csv=data_pb2.CsvFiles(
         path=[path], header_file=trained.header_file or None,
-        strip_spaces=trained.strip_spaces))
+        strip_spaces=trained.strip_spaces,
+        missing_value=trained.missing_value))
 
 
 def load(path: str) -> Predictor:

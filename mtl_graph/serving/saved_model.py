@@ -75,14 +75,17 @@ def _next_version(export_dir: str) -> int:
 
 def _write(experiment, checkpoint, path):
   with tf.Graph().as_default() as graph:
-    inputs, predictions = graphs.build_serving(experiment)
+    serving = graphs.build_serving(experiment)
     with sessions.open_session(graph) as session:
-      checkpoints.restore_into(session, tf.train.Saver(), checkpoint)
+      checkpoints.restore_into(session, tf.train.Saver(serving.variables),
+                               checkpoint)
       builder = tf.saved_model.Builder(path)
-      outputs = {f"{task}/{key}": tensor for task, keyed in predictions.items()
+      outputs = {f"{task}/{key}": tensor
+                 for task, keyed in serving.predictions.items()
                  for key, tensor in keyed.items()}
       signature = tf.saved_model.build_signature_def(
-          {n: tf.saved_model.build_tensor_info(t) for n, t in inputs.items()},
+          {n: tf.saved_model.build_tensor_info(t)
+           for n, t in serving.raw.items()},
           {n: tf.saved_model.build_tensor_info(t) for n, t in outputs.items()},
           tf.saved_model.signature_constants.PREDICT_METHOD_NAME)
       builder.add_meta_graph_and_variables(

@@ -3,30 +3,35 @@
 import contextlib
 import os
 import time
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
-from mtl_graph import outline
 from mtl_graph.checkpoints import checkpoints as checkpoints_lib
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
-from mtl_graph.data import features
+from mtl_graph.evaluation import details
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import tables
-from mtl_graph.model import graphs
+from mtl_graph.model import averages
+from mtl_graph.model import joint_step
 from mtl_graph.protos import experiment_pb2
-from mtl_graph.training import execution as execution_lib
+from mtl_graph.training import failures
+from mtl_graph.training import hooks as hooks_lib
 from mtl_graph.training import interruption as interruption_lib
 from mtl_graph.training import model_dir as model_dir_lib
 from mtl_graph.training import outcome
 from mtl_graph.training import preparation
+from mtl_graph.training import profiling
 from mtl_graph.training import reporting
 from mtl_graph.training import run_state
 from mtl_graph.training import summaries
+from mtl_graph.training import training_graph
+from mtl_graph.training import warm_start
+
 
 class TrainingError(Exception):
   """A run that cannot go on."""
@@ -53,7 +58,9 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
           arrays: Optional[preparation.Arrays] = None,
           allow_changes: bool = False,
           exporter: Optional[Exporter] = None,
-          log: Callable[[str], None] = print) -> outcome.Result:
+          log: Callable[[str], None] = print,
+          hooks: Sequence[tf.train.SessionRunHook] = (),
+          profile: bool = False) -> outcome.Result:
   """Trains an experiment, from its last checkpoint if there is one.
 
   Args:
@@ -64,6 +71,8 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
       those of the last checkpoint; what fits is restored.
     exporter: Called at the end if the experiment has a `serving` message.
     log: Takes each line of the log.
+    hooks: What runs around every step.
+    profile: Whether to record some steps for TensorBoard's profiler.
 
   Returns:
     An `outcome.Result`.
@@ -75,74 +84,56 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     ModelDirError: If another run holds the folder.
     TrainingError: If a loss or a gradient is not finite.
     Interrupted: If the run was asked to stop; it has saved.
+    ProfilingError: If another profile is being recorded.
   """
-  experiment = outline.with_vocabularies(experiment)
   with contextlib.ExitStack() as stack:
     interruption = stack.enter_context(interruption_lib.Interruption())
     stack.enter_context(model_dir_lib.lock(model_dir))
+    experiment = preparation.settle(experiment, model_dir)
     changes = preparation.check_changes(experiment, model_dir, allow_changes)
-    run = _Run(experiment, model_dir, arrays, interruption, log)
+    late = sessions.set_threads(experiment.training.execution)
+    if late:
+      log(late)
+    hooks = hooks_lib.Hooks(hooks)
+    run = _Run(experiment, model_dir, arrays, interruption, log, hooks)
     stack.enter_context(run.session)
+    stack.enter_context(hooks)
     run.start(changes, allow_changes)
-    run.train()
+    with run.profiled() if profile else contextlib.nullcontext():
+      run.train()
     return run.finish(exporter)
 
 
 class _Run:
   """One run: the graph, its session, and what goes on between steps."""
 
-  def __init__(self, experiment, model_dir, arrays, interruption, log):
-    self._experiment = experiment
+  def __init__(self, experiment, model_dir, arrays, interruption, log, hooks):
     self._model_dir = model_dir
     self._interruption = interruption
+    self._hooks = hooks
     self._log = log
     self._tasks = experiment.model.task
     self._split_rows = preparation.read_splits(experiment, arrays)
-    labels = self._split_rows["train"].labels
-    self._model = graphs.build(experiment, features.measure(
-        experiment.data.feature, self._split_rows["train"].raw))
-    with self._model.graph.as_default():
-      self._resident, self._feed = batches.resident(
-          len(labels.values),
-          graphs.widths(experiment, self._model.transformed))
-      self._fill = tf.local_variables_initializer()
-      self._start_execution = execution_lib.build(
-          experiment.training.execution,
-          lambda: self._trace(batches.may_lack_labels(
-              labels.weights, experiment.data.batch_size)))
-      cosines = self._trace_cosines()
-      self._checkpoints = checkpoints_lib.Checkpoints(
-          model_dir, experiment.training.checkpoint.keep)
-    self.session = sessions.open_session(self._model.graph)
+    train_rows = self._split_rows["train"]
+    experiment = preparation.count_vocabularies(experiment, train_rows.raw)
+    self._experiment = experiment
+    self._epoch = preparation.rows_of_epoch(experiment, train_rows.labels)
+    self._num_steps = preparation.num_steps(experiment, len(self._epoch))
+    self._graph = training_graph.build(experiment, train_rows, self._epoch,
+                                       model_dir, hooks)
+    self._model = self._graph.model
+    self._checkpoints = self._graph.checkpoints
+    self.session = sessions.open_session(self._model.graph,
+                                         experiment.training.execution)
     self._evaluator = evaluator_lib.Evaluator(self.session, self._model,
                                               experiment)
     self._summaries = summaries.Summaries(
-        experiment, self._model, self.session, model_dir, cosines)
+        experiment, self._model, self.session, model_dir, self._graph.cosines)
     # Set by `start`.
     self._batches = self._digests = self._state = self._execution = None
     self._step = self._first_step = self._saved_step = None
     self._saved_at_start = None
     self._best_is_stale = False
-
-  def _trace(self, may_lack_labels):
-    """Adds one training step to the graph; see `graphs.joint_step`."""
-    step, batch = self._batch_of_step()
-    return graphs.joint_step(self._experiment, self._model, batch, step,
-                             may_lack_labels)
-
-  def _trace_cosines(self):
-    if not self._experiment.training.summaries.gradient_cosine:
-      return {}
-    with tf.name_scope("gradient_cosines"):
-      step, batch = self._batch_of_step()
-      return graphs.gradient_cosines(self._experiment, self._model, batch, step)
-
-  def _batch_of_step(self):
-    step = tf.identity(self._model.global_step.read_value())
-    data = self._experiment.data
-    rows = batches.rows_of_step(step, self._resident.labels.shape.as_list()[0],
-                                data.batch_size, self._experiment.seed)
-    return step, batches.gather(self._resident, rows)
 
   def start(self, changes, allow_changes):
     """Initializes or restores, and loads the training rows into the graph."""
@@ -151,32 +142,42 @@ class _Run:
     path = checkpoints_lib.newest(self._model_dir)
     if path is not None and changes:
       fresh = self._checkpoints.restore_matching(self.session, path)
+      self._start_averages_anew(fresh)
       self._log(f"restored {path} under a changed experiment; "
                 f"{len(fresh)} variables start anew"
                 + (": " + ", ".join(fresh) if fresh else ""))
     elif path is not None:
       self._checkpoints.restore(self.session, path)
+    elif self._experiment.training.HasField("warm_start"):
+      source, fresh = warm_start.restore(
+          self._experiment.training.warm_start, self._checkpoints, self.session)
+      self._start_averages_anew(fresh)
+      self._log(f"starting from {source}"
+                + (f"; not in it: {', '.join(fresh)}" if fresh else ""))
     self._batches = {split: self._evaluator.transform(rows)
                      for split, rows in self._split_rows.items()}
     self._digests = {split: batches.digest(rows)
                      for split, rows in self._batches.items()}
+    self._batches["train"] = batches.take(self._batches["train"], self._epoch)
     self._state = run_state.RunState(config.to_text(self._experiment),
                                      self._digests["train"])
     if path is not None:
       self._take_up(checkpoints_lib.read_state(path), changes, allow_changes)
     self._best_is_stale |= self._state.start_evaluating(
         self._experiment.evaluation, self._digests.get("validation", ""))
-    self.session.run(self._fill, self._feed(self._batches["train"]))
+    self.session.run(self._graph.fill,
+                     self._graph.feed(self._batches["train"]))
     self._step = int(self.session.run(self._model.global_step))
     self._first_step = self._step
     if changes and self._done():
       raise config.ConfigErrors([config.ConfigError(
-          "training.num_steps", f"found {self._experiment.training.num_steps}, "
-          f"and {path} has {self._step} already; allowed: more steps, as a "
-          "changed experiment is to be trained")])
+          preparation.length_field(self._experiment), f"found {self._num_steps}"
+          f" steps, and {path} has {self._step} already; allowed: more steps, "
+          "as a changed experiment is to be trained")])
     self._saved_step = self._step if path is not None else None
     self._saved_at_start = self._saved_step
-    self._execution = self._start_execution(self.session)
+    self._hooks.start(self.session)
+    self._execution = self._graph.start_execution(self.session)
     with model_dir_lib.writing(self._model_dir):
       config.write(self._experiment, compatibility.path_of(self._model_dir))
     self._introduce(path)
@@ -193,12 +194,17 @@ class _Run:
     else:
       self._best_is_stale = saved["best"]["value"] is not None
 
+  def _start_averages_anew(self, fresh):
+    """Sets averages that were not restored to the variables that were."""
+    pairs = [(a, v) for a, v in self._model.averaged if a.op.name in fresh]
+    with self._model.graph.as_default():
+      self.session.run(averages.start_anew(pairs))
+
   def _introduce(self, path):
     self._log(reporting.ownership_table(self._model))
     for line in reporting.warnings(self._experiment, self._batches):
       self._log(line)
-    self._log("rows: " + ", ".join(f"{split} {len(rows.labels):,}"
-                                   for split, rows in self._batches.items())
+    self._log(reporting.rows_line(self._split_rows, len(self._epoch))
               + f"; execution: {self._execution.description}")
     if self._experiment.serving.warmup_requests:
       self._log("serving.warmup_requests: not written by this version")
@@ -208,11 +214,18 @@ class _Run:
       self._log(f"warning: {self._model_dir} holds data of checkpoints, but "
                 "none that is whole; starting at step 0")
 
+  def profiled(self):
+    """Has some steps recorded; returns the context that ends with them."""
+    self._execution = profiling.ProfiledExecution(
+        self._execution, self._model_dir, self._num_steps - self._step,
+        self._log)
+    return self._execution
+
   def train(self):
     """Runs steps up to the last, stopping at every border."""
     training, evaluation = (
         self._experiment.training, self._experiment.evaluation)
-    bar = reporting.ProgressBar(training.num_steps)
+    bar = reporting.ProgressBar(self._num_steps)
     reports, seconds = [], 0.0
     if self._done():
       self._log("nothing left to do: " + self._why_done())
@@ -225,7 +238,7 @@ class _Run:
       self._check_finite(report)
       reports.append(report)
       self._step += len(report)
-      last = self._step >= training.num_steps
+      last = self._step >= self._num_steps or bool(self._hooks.stopped_by)
       evaluated = None
       if "validation" in self._batches and (
           last or _at(self._step, evaluation.every_steps)):
@@ -240,10 +253,11 @@ class _Run:
     bar.clear()
     if self._saved_step != self._step:
       self._save()
-    if self._step != self._first_step and self._step < training.num_steps and (
+    if self._step != self._first_step and self._step < self._num_steps and (
         self._done()):
       self._log(self._why_done())
     self._leave_if_asked()
+    self._hooks.end()
 
   def _leave_if_asked(self):
     if self._interruption.requested():
@@ -255,15 +269,18 @@ class _Run:
           self._interruption.signal)
 
   def _done(self):
-    return (self._step >= self._experiment.training.num_steps
+    return (self._step >= self._num_steps or bool(self._hooks.stopped_by)
             or self._state.should_stop(self._experiment.evaluation))
 
   def _why_done(self):
     """Says why no step is left to run, and what would change that."""
-    steps = self._experiment.training.num_steps
+    steps = self._num_steps
     if self._step >= steps:
-      return (f"step {self._step} of {steps} reached; raise training.num_steps "
-              "to go on")
+      return (f"step {self._step} of {steps} reached; raise "
+              f"{preparation.length_field(self._experiment)} to go on")
+    if self._hooks.stopped_by:
+      return (f"stopped by {self._hooks.stopped_by} at step {self._step} of "
+              f"{steps}; the same call goes on")
     rule, best = (
         self._experiment.evaluation.early_stopping, self._state.stopping)
     return (f"stopped early at step {self._step} of {steps}: {rule.metric} has "
@@ -274,7 +291,7 @@ class _Run:
   def _next_border(self):
     """Returns the next step at which something other than a step happens."""
     training = self._experiment.training
-    borders = [training.num_steps]
+    borders = [self._num_steps]
     for every in (training.log_every_steps, training.checkpoint.every_steps,
                   self._experiment.evaluation.every_steps):
       if every:
@@ -285,30 +302,18 @@ class _Run:
     """Raises if the last step met a loss or a gradient that is not finite."""
     if np.isfinite(reports[-1]).all():
       return
-    step = self._execution.step
-    report = graphs.unpack_report(reports[-1], step.sizes)
-    found = [f"the loss of task '{task.name}' is {loss}"
-             for task, loss in zip(self._tasks, report.task_losses)
-             if not np.isfinite(loss)]
-    trained = [g.name for g in self._model.groups if not g.frozen]
-    groups = [group for group, norm in zip(trained, report.gradient_norms)
-              if not np.isfinite(norm)]
-    if not found and groups:
-      # A task whose own layers are hit comes before what tasks share.
-      group = min(groups, key=lambda g: len(step.tasks_of_group[g]))
-      found = [f"the gradient of group '{group}' is not finite, reached by "
-               "task "
-               + ", ".join(f"'{t}'" for t in step.tasks_of_group[group])]
     last_good = checkpoints_lib.newest(self._model_dir)
     raise TrainingError(
         f"step {self._step + len(reports)}: "
-        f"{' and '.join(found) or 'the total loss is not finite'}; nothing was "
-        f"saved since; last good checkpoint: {last_good or 'none'}; lower the "
-        "learning rate or clip the gradient, in another --model_dir or with "
-        "--allow_changes")
+        + failures.explain(reports[-1], self._execution.step, self._model,
+                           self._tasks)
+        + f"; nothing was saved since; last good checkpoint: "
+        f"{last_good or 'none'}; lower the learning rate or clip the gradient, "
+        "in another --model_dir or with --allow_changes")
 
   def _evaluate_and_keep_best(self):
-    metrics = self._evaluator.evaluate(self._batches["validation"])
+    metrics = self._evaluator.evaluate(
+        self._batches["validation"], self._split_rows["validation"].groups)
     if self._state.record(self._step, metrics, self._experiment.evaluation):
       self._set_stale_best_aside()
       self._checkpoints.save_best(self.session, self._state.to_json(),
@@ -334,11 +339,11 @@ class _Run:
 
   def _report(self, reports, seconds, metrics):
     """Prints the line of an interval and writes its summaries."""
-    report = graphs.unpack_report(reports, self._execution.step.sizes)
-    rate = len(reports) * self._experiment.data.batch_size / max(seconds, 1e-9)
-    self._log(reporting.log_line(
-        self._step, self._experiment.training.num_steps, self._tasks, report,
-        rate, metrics))
+    report = joint_step.unpack_report(reports, self._execution.step.sizes)
+    rate = len(reports) * preparation.rows_of_step(self._experiment) / max(
+        seconds, 1e-9)
+    self._log(reporting.log_line(self._step, self._num_steps, self._tasks,
+                                 report, rate, metrics))
     with model_dir_lib.writing(self._model_dir):
       self._summaries.write(self._step, report, rate, metrics)
 
@@ -357,15 +362,17 @@ class _Run:
                 + reporting.convergence_table(self._state.courses))
     if checkpoints_lib.step_of(checkpoint) != self._step:
       self._checkpoints.restore(self.session, checkpoint)
-    metrics = {split: self._evaluator.evaluate(self._batches[split])
-               for split in ("validation", "test") if split in self._batches}
+    measured = {split: self._evaluator.measure(
+        self._batches[split], self._split_rows[split].groups)
+                for split in ("validation", "test") if split in self._batches}
+    metrics = {split: measure.metrics for split, measure in measured.items()}
     if self._model.log_variances:
       self._log("learned uncertainty:\n" + reporting.uncertainty_table(
           self._tasks, self.session.run(self._model.log_variances)))
     if metrics:
-      self._log(f"metrics of {checkpoint}:\n" + tables.metrics_table(metrics))
+      self._log(details.report(checkpoint, measured))
       with model_dir_lib.writing(self._model_dir):
-        tables.write_json({"checkpoint": checkpoint, **metrics},
+        tables.write_json(details.to_json(checkpoint, measured),
                           os.path.join(self._model_dir, "metrics.json"))
     self._leave_if_asked()
     export_path = None

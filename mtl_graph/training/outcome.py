@@ -3,7 +3,7 @@
 import os
 from typing import Any, Dict, Mapping, NamedTuple, Optional
 
-from mtl_graph.evaluation import evaluator
+from mtl_graph.evaluation import measurement
 from mtl_graph.evaluation import tables
 
 
@@ -19,7 +19,7 @@ class Result(NamedTuple):
   """
   step: int
   checkpoint: str
-  metrics: Dict[str, evaluator.Metrics]
+  metrics: Dict[str, measurement.Metrics]
   export_path: Optional[str]
 
 

@@ -11,14 +11,19 @@ from mtl_graph import outline
 from mtl_graph.data import batches
 from mtl_graph.data import features
 from mtl_graph.data import labels
+from mtl_graph.data import raw_values
+from mtl_graph.data import splits
 from mtl_graph.evaluation import tables
 from mtl_graph.model import graphs
+from mtl_graph.model import joint_step
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import model_pb2
 from mtl_graph.training import run_state
 
 # The metric shown in the log line beside the loss, by the kind of head.
-_SHOWN = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse"}
+_SHOWN = {"binary": "auc", "multiclass": "accuracy", "multilabel": "auc",
+          "regression": "rmse", "count": "rmse", "ordinal": "accuracy",
+          "quantiles": "quantile_loss"}
 
 
 def ownership_table(model: graphs.Graph) -> str:
@@ -67,22 +72,43 @@ def warnings(experiment: experiment_pb2.Experiment,
       if not batch.weights[:, t].any():
         lines.append(f"warning: no {split} row has a label for task "
                      f"'{task.name}'; its metrics there are not numbers")
-  by_column = {labels.column_of(task): task.name
-               for task in experiment.model.task}
-  categorical = 0
+  by_column = {column: task.name for task in experiment.model.task
+               for column in labels.columns_of(task)}
+  places = features.id_columns(experiment.data.feature)
   for feature in experiment.data.feature:
-    column = features.column_of(feature)
+    column = raw_values.column_of(feature)
     if column in by_column:
       lines.append(f"warning: feature '{feature.name}' reads column "
                    f"'{column}', the label of task '{by_column[column]}'")
     if feature.WhichOneof("kind") == "categorical":
-      unknown = int((ids[:, categorical] == outline.category_count(
-          feature.categorical)).sum())
-      categorical += 1
+      unknown = int((ids[:, places[feature.name]] == outline.table_rows(feature)
+                     - 1).any(axis=1).sum())
       if unknown:
         lines.append(f"warning: feature '{feature.name}': {unknown:,} of "
                      f"{len(ids):,} training rows are missing or not known")
   return lines
+
+
+def rows_line(rows: Mapping[str, splits.Split], rows_of_epoch: int) -> str:
+  """Says how many rows each split has.
+
+  Args:
+    rows: A `Split` by name.
+    rows_of_epoch: Rows of an epoch, which resampling may change.
+
+  Returns:
+    A clause, with the rows that were dropped and those of an epoch where they
+    differ.
+  """
+  parts = []
+  for name, split in rows.items():
+    count = len(split.labels.values)
+    notes = [f"{split.dropped:,} dropped"] if split.dropped else []
+    if name == "train" and rows_of_epoch != count:
+      notes.append(f"{rows_of_epoch:,} an epoch as resampled")
+    parts.append(f"{name} {count:,}"
+                 + (f" ({', '.join(notes)})" if notes else ""))
+  return "rows: " + ", ".join(parts)
 
 
 def uncertainty_table(tasks: Sequence[model_pb2.Task],
@@ -102,13 +128,14 @@ def uncertainty_table(tasks: Sequence[model_pb2.Task],
   for task in tasks:
     s = log_variances[task.name]
     sigma = math.nan
-    if task.WhichOneof("head") == "regression" and not task.label.log1p:
+    if task.WhichOneof("head") in ("regression", "quantiles") and (
+        not task.label.log1p):
       sigma = math.exp(s / 2) / task.label.scale
     rows.append([task.name, f"{s:.4f}", tables.number(sigma)])
   return tables.align(rows)
 
 
-def interval_losses(report: graphs.Report) -> np.ndarray:
+def interval_losses(report: joint_step.Report) -> np.ndarray:
   """Returns each task's mean loss over an interval, NaN without labels; [T]."""
   weights = report.label_weights.astype(np.float64)
   total = weights.sum(axis=0)
@@ -117,7 +144,7 @@ def interval_losses(report: graphs.Report) -> np.ndarray:
 
 
 def log_line(step: int, num_steps: int, tasks: Sequence[model_pb2.Task],
-             report: graphs.Report, rate: float,
+             report: joint_step.Report, rate: float,
              metrics: Optional[Mapping[str, Mapping[str, float]]]) -> str:
   """Writes the one line of an interval.
 

@@ -5,8 +5,9 @@ from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from mtl_graph.evaluation import evaluator
+from mtl_graph.evaluation import measurement
 from mtl_graph.model import graphs
+from mtl_graph.model import joint_step
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import reporting
 
@@ -24,7 +25,7 @@ class Summaries:
       model: The graph.
       session: A session on it.
       model_dir: The run's folder.
-      cosines: What `graphs.gradient_cosines` returned, or nothing.
+      cosines: What `joint_step.gradient_cosines` returned, or nothing.
     """
     self._experiment = experiment
     self._model = model
@@ -34,8 +35,8 @@ class Summaries:
                      for (a, b), cosine in cosines.items()}
     self._writer = None
 
-  def write(self, step: int, report: graphs.Report, rate: float,
-            metrics: Optional[evaluator.Metrics]) -> None:
+  def write(self, step: int, report: joint_step.Report, rate: float,
+            metrics: Optional[measurement.Metrics]) -> None:
     """Writes the scalars of an interval.
 
     Args:
@@ -71,8 +72,8 @@ class Summaries:
 
 
 def scalars(tasks: Sequence[str], groups: Sequence[str],
-            report: graphs.Report, rate: float,
-            metrics: Optional[evaluator.Metrics],
+            report: joint_step.Report, rate: float,
+            metrics: Optional[measurement.Metrics],
             log_variances: Mapping[str, float]) -> Dict[str, float]:
   """Names the numbers of an interval as summaries.
 

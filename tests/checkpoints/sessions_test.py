@@ -1,9 +1,38 @@
 """Tests of opening sessions."""
 
+import os
+import subprocess
+import sys
+import threading
+
 from absl.testing import absltest
+from absl.testing import parameterized
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.checkpoints import sessions
+from mtl_graph.protos import training_pb2
+
+# Prints how many threads the process has once a session has run a step.
+_COUNT_THREADS = """
+import os
+import sys
+import tensorflow.compat.v1 as tf
+from mtl_graph.checkpoints import sessions
+from mtl_graph.protos import training_pb2
+execution = training_pb2.Execution(intra_op_threads=int(sys.argv[1]),
+                                   inter_op_threads=2)
+late = sys.argv[2:] == ["late"]
+if not late:
+  assert sessions.set_threads(execution) is None
+with tf.Graph().as_default() as graph:
+  x = tf.random.stateless_normal([8, 8], [1, 2])
+  y = tf.cond(x[0, 0] > 0, lambda: tf.matmul(x, x), lambda: x)
+if late:
+  print(sessions.set_threads(execution))
+with sessions.open_session(graph, execution) as session:
+  session.run(y)
+  print(len(os.listdir("/proc/self/task")))
+"""
 
 
 class SessionsTest(tf.test.TestCase):
@@ -43,6 +72,111 @@ class SessionsTest(tf.test.TestCase):
       alone = session.run(gradient)
       beside = session.run([gradient, inner, outer, loss])[0]
     self.assertEqual(alone.tobytes(), beside.tobytes())
+
+
+class SessionConfigTest(parameterized.TestCase):
+
+  def test_an_empty_message_changes_two_settings_only(self):
+    expected = tf.ConfigProto(allow_soft_placement=True)
+    expected.graph_options.rewrite_options.disable_meta_optimizer = True
+    found = sessions.session_config(training_pb2.Execution())
+    # Presence of a message without fields set aside.
+    found.gpu_options.SetInParent()
+    expected.gpu_options.SetInParent()
+    self.assertEqual(found, expected)
+
+  @parameterized.named_parameters(
+      ("soft_placement", {"allow_soft_placement": False},
+       lambda c: c.allow_soft_placement, False),
+      ("log", {"log_device_placement": True},
+       lambda c: c.log_device_placement, True),
+      ("intra_op", {"intra_op_threads": 3},
+       lambda c: c.intra_op_parallelism_threads, 3),
+      ("inter_op", {"inter_op_threads": 5},
+       lambda c: [p.num_threads for p in c.session_inter_op_thread_pool], [5]),
+      ("no_inter_op", {}, lambda c: list(c.session_inter_op_thread_pool), []),
+      ("growth", {"gpu_allow_growth": True},
+       lambda c: c.gpu_options.allow_growth, True),
+      ("memory", {"gpu_memory_fraction": 0.25},
+       lambda c: c.gpu_options.per_process_gpu_memory_fraction, 0.25),
+      ("grappler_stays_off", {"intra_op_threads": 1},
+       lambda c: c.graph_options.rewrite_options.disable_meta_optimizer, True),
+  )
+  def test_field(self, fields, setting, expected):
+    config = sessions.session_config(training_pb2.Execution(**fields))
+    self.assertEqual(setting(config), expected)
+
+  def test_every_field_is_used_or_not_the_session_s(self):
+    fields = {f.name for f in training_pb2.Execution.DESCRIPTOR.fields}
+    default = sessions.session_config(training_pb2.Execution())
+    unused = set()
+    for field in training_pb2.Execution.DESCRIPTOR.fields:
+      other = training_pb2.Execution(**{
+          field.name: not field.default_value
+          if field.cpp_type == field.CPPTYPE_BOOL else 1})
+      if sessions.session_config(other) == default:
+        unused.add(field.name)
+    self.assertEqual(unused, fields & {"mode", "steps_per_block"})
+
+  @parameterized.named_parameters(("one", 1), ("three", 3))
+  def test_threads_side_by_side_are_each_session_s_own(self, count):
+    lock, together = threading.Lock(), threading.Barrier(count, timeout=60)
+    running = {"now": 0, "most": 0}
+    def work(x):
+      with lock:
+        running["now"] += 1
+        running["most"] = max(running.values())
+      together.wait()  # Breaks unless as many run side by side.
+      with lock:
+        running["now"] -= 1
+      return x
+    with tf.Graph().as_default() as graph:
+      results = [tf.numpy_function(work, [tf.constant(float(i))], tf.float32)
+                 for i in range(3)]
+    with tf.Session(graph=graph):
+      pass  # The first session of the process has made the pool of them all.
+    with sessions.open_session(graph, training_pb2.Execution(
+        inter_op_threads=count)) as session:
+      self.assertEqual(session.run(results), [0, 1, 2])
+    self.assertEqual(running, {"now": 0, "most": count})
+
+  def test_a_session_with_other_settings_runs(self):
+    with tf.Graph().as_default() as graph:
+      y = tf.constant(1.0) + 2.0
+    with sessions.open_session(graph, training_pb2.Execution(
+        log_device_placement=True, gpu_allow_growth=True,
+        gpu_memory_fraction=0.5, intra_op_threads=1)) as session:
+      self.assertEqual(session.run(y), 3)
+
+
+class SetThreadsTest(absltest.TestCase):
+
+  def _run(self, *arguments):
+    path = os.pathsep.join(os.path.abspath(p or ".") for p in sys.path)
+    return subprocess.Popen(
+        [sys.executable, "-c", _COUNT_THREADS, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env={**os.environ, "PYTHONPATH": path})
+
+  def test_an_op_gets_as_many_threads_as_were_set_first(self):
+    if not os.path.isdir("/proc/self/task"):
+      self.skipTest("no /proc to count threads in")
+    processes = [self._run("1"), self._run("7")]
+    few, many = [int(p.communicate()[0]) for p in processes]
+    self.assertEqual(many - few, 6)
+
+  def test_too_late_is_said(self):
+    said, _ = self._run("7", "late").communicate()
+    self.assertStartsWith(
+        said, "warning: training.execution.intra_op_threads: found 7, but this "
+        "process has run TensorFlow with another number already, which stays")
+
+  def test_nothing_set_changes_nothing(self):
+    before = tf.config.threading.get_intra_op_parallelism_threads()
+    self.assertIsNone(sessions.set_threads(training_pb2.Execution(
+        inter_op_threads=3)))
+    self.assertEqual(tf.config.threading.get_intra_op_parallelism_threads(),
+                     before)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tests of resident rows and of which rows a step takes."""
+"""Tests of resident rows and of which rows a batch holds."""
 
 import itertools
 
@@ -10,36 +10,36 @@ import tensorflow.compat.v1 as tf
 from mtl_graph.data import batches
 
 
-def _steps(num_rows, batch_size, steps, seed=7, start=0):
-  """Returns the rows of some steps, shape [steps, batch_size]."""
+def _batches(num_rows, batch_size, count, seed=7, start=0):
+  """Returns the rows of some batches, shape [count, batch_size]."""
   with tf.Graph().as_default(), tf.Session() as session:
-    step = tf.placeholder(tf.int64, [])
-    rows = batches.rows_of_step(step, num_rows, batch_size, seed)
-    call = session.make_callable(rows, [step])
-    return np.array([call(start + n) for n in range(steps)])
+    number = tf.placeholder(tf.int64, [])
+    rows = batches.rows_of_batch(number, num_rows, batch_size, seed)
+    call = session.make_callable(rows, [number])
+    return np.array([call(start + n) for n in range(count)])
 
 
-class RowsOfStepTest(parameterized.TestCase):
+class RowsOfBatchTest(parameterized.TestCase):
 
   @parameterized.parameters(
       (10, 5), (10, 3), (10, 10), (7, 20), (1, 1), (1, 4), (2, 3), (97, 16))
   def test_every_row_comes_once_per_epoch(self, num_rows, batch_size):
     epochs = 6
     steps = -(-epochs * num_rows // batch_size)
-    rows = _steps(num_rows, batch_size, steps).ravel()[:epochs * num_rows]
+    rows = _batches(num_rows, batch_size, steps).ravel()[:epochs * num_rows]
     for epoch in rows.reshape(epochs, num_rows):
       self.assertEqual(sorted(epoch), list(range(num_rows)))
 
   @parameterized.parameters(1, 3, 16, 40)
   def test_batch_size_only_cuts_the_same_sequence(self, batch_size):
-    whole = _steps(13, 1, 120).ravel()
-    cut = _steps(13, batch_size, 3).ravel()
+    whole = _batches(13, 1, 120).ravel()
+    cut = _batches(13, batch_size, 3).ravel()
     self.assertEqual(cut.tolist(), whole[:3 * batch_size].tolist())
 
   @parameterized.parameters(0, 1, 2, 7, 2 ** 16, 2 ** 31 - 1)
   def test_orders_are_random(self, seed):
     num_rows, epochs = 60, 60
-    orders = _steps(num_rows, num_rows, epochs, seed)
+    orders = _batches(num_rows, num_rows, epochs, seed)
     self.assertLen({tuple(order) for order in orders}, epochs)
     # Of random orders, one row on average stands where it stood in the epoch
     # before, and one in the place of its own number.
@@ -53,31 +53,31 @@ class RowsOfStepTest(parameterized.TestCase):
 
   @parameterized.parameters(0, 1, 7)
   def test_few_rows_come_in_all_orders(self, seed):
-    orders = _steps(3, 3, 240, seed)
+    orders = _batches(3, 3, 240, seed)
     _, counts = np.unique(orders, axis=0, return_counts=True)
     self.assertLen(counts, 6)
     self.assertGreater(counts.min(), 10)
 
   def test_every_seed_has_an_order_of_its_own(self):
     seeds = [0, 1, 2, 3, 2 ** 16, 2 ** 16 + 1, 2 ** 20, 2 ** 30, 2 ** 31 - 1]
-    orders = {seed: tuple(_steps(50, 50, 1, seed)[0]) for seed in seeds}
+    orders = {seed: tuple(_batches(50, 50, 1, seed)[0]) for seed in seeds}
     self.assertLen(set(orders.values()), len(seeds))
 
   @parameterized.parameters(2 ** 16, 2 ** 17, 2 ** 31, 2 ** 32)
   def test_late_epochs_do_not_repeat_early_ones(self, epoch):
-    early = _steps(50, 50, 2)
-    late = _steps(50, 50, 2, start=epoch)
+    early = _batches(50, 50, 2)
+    late = _batches(50, 50, 2, start=epoch)
     self.assertEqual(sorted(late[0]), list(range(50)))
     self.assertNotEqual(early.tolist(), late.tolist())
 
   def test_shape_is_static_and_no_state_is_kept(self):
     with tf.Graph().as_default():
-      rows = batches.rows_of_step(tf.placeholder(tf.int64, []), 5, 8, 0)
+      rows = batches.rows_of_batch(tf.placeholder(tf.int64, []), 5, 8, 0)
       self.assertEqual(rows.shape.as_list(), [8])
       self.assertEqual(rows.dtype, tf.int64)
       self.assertEmpty(tf.global_variables() + tf.local_variables())
-    self.assertEqual(_steps(9, 4, 3, start=100).tolist(),
-                     _steps(9, 4, 103)[100:].tolist())
+    self.assertEqual(_batches(9, 4, 3, start=100).tolist(),
+                     _batches(9, 4, 103)[100:].tolist())
 
 
 def _batch(rows=5):
@@ -85,7 +85,7 @@ def _batch(rows=5):
   return batches.Batch(
       random.normal(size=[rows, 3]).astype(np.float32),
       random.integers(0, 9, [rows, 2]).astype(np.int32),
-      random.normal(size=[rows, 2]).astype(np.float32),
+      random.normal(size=[rows, 4]).astype(np.float32),
       random.random(size=[rows, 2]).astype(np.float32))
 
 
@@ -94,7 +94,7 @@ class ResidentTest(tf.test.TestCase):
   def test_rows_are_held_and_gathered(self):
     arrays = _batch()
     with tf.Graph().as_default(), tf.Session() as session:
-      variables, feed = batches.resident(5, batches.Batch(3, 2, 2, 2))
+      variables, feed = batches.resident(5, batches.Batch(3, 2, 4, 2))
       self.assertEmpty(tf.global_variables())  # Hence in no checkpoint.
       self.assertEqual([v.op.name for v in tf.local_variables()], [
           "resident/numbers", "resident/ids", "resident/labels",
@@ -107,7 +107,7 @@ class ResidentTest(tf.test.TestCase):
 
   def test_a_matrix_may_have_no_columns(self):
     with tf.Graph().as_default(), tf.Session() as session:
-      variables, feed = batches.resident(5, batches.Batch(0, 2, 2, 2))
+      variables, feed = batches.resident(5, batches.Batch(0, 2, 4, 2))
       session.run(tf.local_variables_initializer(), feed(
           _batch()._replace(numbers=np.zeros([5, 0], np.float32))))
       gathered = batches.gather(variables, tf.constant([1, 2]))
@@ -122,7 +122,31 @@ class ResidentTest(tf.test.TestCase):
                      [tf.float32, tf.int32, tf.float32, tf.float32])
 
 
+class TakeTest(absltest.TestCase):
+
+  def test_rows_in_their_order(self):
+    arrays, rows = _batch(), np.array([0, 2, 2, 4])
+    for array, taken in zip(arrays, batches.take(arrays, rows)):
+      np.testing.assert_array_equal(taken, array[[0, 2, 2, 4]])
+      self.assertEqual(taken.dtype, array.dtype)
+
+  def test_all_rows_are_the_arrays_themselves(self):
+    arrays = _batch()
+    self.assertIs(batches.take(arrays, np.arange(5)), arrays)
+
+  def test_the_first_rows_are_not_all(self):
+    self.assertLen(batches.take(_batch(), np.arange(4)).labels, 4)
+    self.assertLen(batches.take(_batch(), np.arange(5)[::-1]).labels, 5)
+
+
 class DigestTest(absltest.TestCase):
+
+  def test_a_part_of_a_label_may_be_missing(self):
+    with_gap = _batch()
+    with_gap.labels[1, 2] = np.nan
+    self.assertEqual(batches.digest(with_gap), batches.digest(
+        with_gap._replace(labels=with_gap.labels.copy())))
+    self.assertNotEqual(batches.digest(with_gap), batches.digest(_batch()))
 
   def test_equal_rows_have_one_digest(self):
     self.assertEqual(batches.digest(_batch()), batches.digest(_batch()))

@@ -5,13 +5,12 @@ import tempfile
 
 from absl.testing import absltest
 from absl.testing import parameterized
-from google.protobuf import text_format
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.data import features
-from mtl_graph.data import sources
-from mtl_graph.protos import data_pb2
+from mtl_graph.data import statistics
+from tests.data import one_transform
 
 _NAN = float("nan")
 _KINDS = """
@@ -50,15 +49,6 @@ _RAW = {
 }
 
 
-def _features(text):
-  return text_format.Parse(text, data_pb2.Data()).feature
-
-
-def _read(kind, values):
-  table = sources.Table({"x": np.array(values)}, [("p", len(values))])
-  return features.read(_features(f'feature {{ name: "x" {kind} }}'), table)["x"]
-
-
 class TransformTest(tf.test.TestCase):
 
   @classmethod
@@ -68,25 +58,24 @@ class TransformTest(tf.test.TestCase):
     path = os.path.join(folder, "codes.txt")
     with open(path, "wb") as file:
       file.write("a\r\nb\r\n\r\nü\r\n".encode())
-    cls._features = _features(_KINDS % path)
-    cls._statistics = features.measure(cls._features, _RAW)
+    cls._features = one_transform.parse(_KINDS % path)
+    cls._statistics = statistics.measure(cls._features, _RAW)
     with tf.Graph().as_default():
       cls._inputs = features.placeholders(cls._features)
       cls._transformed = features.transform(cls._features, cls._inputs,
                                             cls._statistics)
-      cls._built = features.build(cls._features, cls._transformed, seed=4)
       cls._session = cls.enterClassContext(tf.Session())
       cls._session.run([tf.global_variables_initializer(),
                         tf.tables_initializer()])
       cls._variables = {v.op.name: cls._session.run(v)
                         for v in tf.global_variables()}
-      cls._trainable = [v.op.name for v in tf.trainable_variables()]
+      cls._trainable = tf.trainable_variables()
     cls._found = cls._run(_RAW)
 
   @classmethod
-  def _run(cls, raw, fetches=None):
+  def _run(cls, raw):
     return cls._session.run(
-        cls._transformed if fetches is None else fetches,
+        cls._transformed,
         {cls._inputs[name]: values for name, values in raw.items()})
 
   def test_inputs_bear_the_names_of_the_features(self):
@@ -141,30 +130,54 @@ class TransformTest(tf.test.TestCase):
                         _RAW["pair"].astype(np.float64).mean(0))
     self.assertAllClose(self._variables["statistics/pair/stddev"],
                         _RAW["pair"].astype(np.float64).std(0), rtol=1e-4)
-    self.assertContainsSubset(
+    self.assertCountEqual(
         [f"statistics/{name}/{key}" for name in ("scaled", "pair", "flat")
          for key in ("mean", "stddev")], self._variables)
-    self.assertEqual(self._trainable, [
-        f"embedding/{name}/embeddings"
-        for name in ("hour", "dest", "city", "code")])
-
-  def test_embeddings_have_one_row_more_than_categories(self):
-    self.assertEqual(
-        [self._variables[name].shape for name in self._trainable],
-        [(25, 2), (17, 3), (3, 2), (4, 1)])
-
-  def test_built_features_keep_their_order_and_width(self):
-    self.assertEqual(list(self._built), list(_RAW))
-    built = self._run(_RAW, self._built)
-    self.assertEqual([built[name].shape[1] for name in _RAW],
-                     [1, 1, 2, 1, 1, 2, 3, 2, 1])
-    self.assertAllEqual(built["pair"], self._found.numbers[:, 2:4])
-    self.assertAllEqual(
-        built["city"],
-        self._variables["embedding/city/embeddings"][self._found.ids[:, 2]])
+    self.assertEmpty(self._trainable)
 
 
-class OneKindTest(parameterized.TestCase, tf.test.TestCase):
+class NumbersTest(parameterized.TestCase, tf.test.TestCase):
+
+  def test_min_max_per_entry(self):
+    values = np.array([[1, 7], [5, 7], [2, 7]], np.float32)
+    kind = "numeric { size: 2 normalization: MIN_MAX }"
+    found = one_transform.run(f"feature {{ name: 'x' {kind} }}", {"x": values})
+    self.assertAllClose(found.numbers, [[0, 0], [1, 0], [0.25, 0]])
+
+  def test_min_max_goes_beyond_what_training_rows_hold(self):
+    text = ("feature { name: 'x' numeric { normalization: MIN_MAX "
+            "missing_value: 3 } }")
+    measured = {"x": {"min": np.array([1.0]), "max": np.array([5.0])}}
+    found = one_transform.run(text, {"x": np.array([-3, 9, _NAN], np.float32)},
+                              measured)
+    self.assertAllClose(found.numbers, [[-1], [2], [0.5]])
+
+  @parameterized.parameters("Z_SCORE", "MIN_MAX")
+  def test_missing_numbers_are_replaced_before_they_are_scaled(self, rule):
+    values = np.array([[2, _NAN], [_NAN, 8], [6, 4]], np.float32)
+    found = one_transform.run(
+        "feature { name: 'x' numeric { size: 2 missing_value: 5 "
+        f"normalization: {rule} }} }}", {"x": values}).numbers
+    filled = np.where(np.isnan(values), 5, values).astype(np.float64)
+    shift, scale = {"Z_SCORE": ([4, 6], [2, 2]),
+                    "MIN_MAX": ([2, 4], [4, 4])}[rule]
+    self.assertAllClose(found, (filled - shift) / scale)
+
+  def test_images(self):
+    pixels = np.arange(24, dtype=np.float32).reshape(2, 2, 3, 2)
+    found = one_transform.run(
+        "feature { name: 'n' numeric {} } feature { name: 'x' image { height: 2"
+        " width: 3 channels: 2 divisor: 10 } }",
+        {"n": np.array([7, 8], np.float32), "x": pixels}).numbers
+    self.assertEqual(found.shape, (2, 13))
+    self.assertAllClose(found[:, 1:], pixels.reshape(2, 12) / 10)
+    self.assertAllEqual(found[:, 0], [7, 8])
+
+  def test_divisor_that_is_not_stated(self):
+    found = one_transform.run(
+        "feature { name: 'x' image { height: 1 width: 2 } }",
+        {"x": np.array([[[[0.0], [255.0]]]], np.float32)})
+    self.assertAllClose(found.numbers, [[0, 1]])
 
   @parameterized.named_parameters(
       ("numbers_only", "numeric {}", np.ones(3, np.float32), (3, 1), (3, 0)),
@@ -172,7 +185,7 @@ class OneKindTest(parameterized.TestCase, tf.test.TestCase):
        np.ones(3, np.int64), (3, 0), (3, 1)),
   )
   def test_the_other_matrix_has_no_columns(self, kind, values, numbers, ids):
-    listed = _features(f'feature {{ name: "x" {kind} }}')
+    listed = one_transform.parse(f'feature {{ name: "x" {kind} }}')
     with tf.Graph().as_default(), tf.Session() as session:
       inputs = features.placeholders(listed)
       transformed = features.transform(listed, inputs)
@@ -183,93 +196,65 @@ class OneKindTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual((found.numbers.dtype, found.ids.dtype),
                      (np.float32, np.int32))
 
-  def test_without_statistics_the_variables_await_a_checkpoint(self):
-    listed = _features(
-        'feature { name: "x" numeric { normalization: Z_SCORE } }')
-    with tf.Graph().as_default(), tf.Session() as session:
-      inputs = features.placeholders(listed)
-      transformed = features.transform(listed, inputs)
-      session.run(tf.global_variables_initializer())
-      self.assertAllEqual(
-          session.run(transformed.numbers, {inputs["x"]: [4.0]}), [[4]])
-
-
-class MeasureTest(parameterized.TestCase):
-
   @parameterized.named_parameters(
-      ("plain", [1, 2, 3, 4], 2.5, 1.25 ** 0.5),
-      ("missing_left_out", [1, _NAN, 3, _NAN], 2, 1),
-      ("constant", [5, 5, 5], 5, 1),
-      ("constant_beside_missing", [5, _NAN], 5, 1),
-      ("zero", [0, 0], 0, 1),
-      ("rounded", [np.float32(0.1)] * 1000, np.float32(0.1), 1),
-      ("nothing_but_missing", [_NAN, _NAN], 0, 1),
-      ("large_offset", [1e6, 1e6 + 1], 1e6 + 0.5, 0.5),
-  )
-  def test_equals_numpy(self, values, mean, stddev):
-    listed = _features(
-        'feature { name: "x" numeric { normalization: Z_SCORE } }')
-    found = features.measure(listed, {"x": np.array(values, np.float32)})["x"]
-    np.testing.assert_allclose(found.mean, [mean], rtol=1e-12)
-    np.testing.assert_allclose(found.stddev, [stddev], rtol=1e-12)
-
-  def test_only_z_score_is_measured(self):
-    listed = _features(
-        'feature { name: "x" numeric { normalization: LOG1P } }'
-        'feature { name: "y" numeric {} }')
-    self.assertEmpty(features.measure(listed, {"x": np.ones(2),
-                                               "y": np.ones(2)}))
+      ("z_score", "numeric { normalization: Z_SCORE }", [4.0], [[4]]),
+      ("min_max", "numeric { normalization: MIN_MAX }", [4.0], [[4]]))
+  def test_without_statistics_the_variables_await_a_checkpoint(
+      self, kind, values, expected):
+    found = one_transform.run(f'feature {{ name: "x" {kind} }}',
+                              {"x": np.array(values)}, {})
+    self.assertAllEqual(found.numbers, expected)
 
 
-class ReadTest(parameterized.TestCase):
+class TakeApartTest(tf.test.TestCase):
+  _TEXT = """
+      feature { name: "a" numeric { size: 2 } }
+      feature { name: "b" categorical { num_buckets: 3 } }
+      feature { name: "c" image { height: 1 width: 3 } }
+      feature { name: "d" categorical { num_buckets: 3
+                values { max_values: 4 weight_column: "w" } } }
+      feature { name: "e" categorical { num_buckets: 3 } }
+      feature { name: "f" cross { feature: "b" feature: "e" hash_buckets: 5 } }
+      feature { name: "g" categorical { num_buckets: 3
+                values { max_values: 2 } } }
+      feature { name: "h" numeric {} }"""
 
-  @parameterized.named_parameters(
-      ("number", "numeric {}", ["1.5", "2"], [1.5, 2], np.float32),
-      ("missing", "numeric { missing_value: 7 }", ["1", ""], [1, _NAN],
-       np.float32),
-      ("one_wide", "numeric {}", [[1.0], [2.0]], [1, 2], np.float32),
-      ("vector", "numeric { size: 2 }", [[1, 2], [3, 4]], [[1, 2], [3, 4]],
-       np.float32),
-      ("vector_missing", "numeric { size: 2 missing_value: 0 }",
-       [[1, _NAN], [3, 4]], [[1, _NAN], [3, 4]], np.float32),
-      ("bucket", "categorical { num_buckets: 3 }", ["2", "", "9"], [2, -1, 9],
-       np.int64),
-      ("hash", "categorical { hash_buckets: 3 }", ["a", ""], ["a", ""], object),
-      ("vocabulary", 'categorical { vocabulary: "a" }', [1, 2], ["1", "2"],
-       object),
-  )
-  def test_reads(self, kind, values, expected, dtype):
-    found = _read(kind, values)
-    self.assertEqual(found.dtype, dtype)
-    np.testing.assert_array_equal(found, np.array(expected, dtype))
+  def test_every_column_goes_to_one_feature(self):
+    listed = one_transform.parse(self._TEXT)
+    numbers = np.arange(20, dtype=np.float32).reshape(2, 10)
+    ids = np.arange(18, dtype=np.int32).reshape(2, 9)
+    with tf.Graph().as_default(), self.session() as session:
+      parts = features.take_apart(listed, features.Transformed(
+          tf.constant(numbers), tf.constant(ids)))
+      found = {name: part._replace(**{
+          key: session.run(tensor) for key, tensor in part._asdict().items()
+          if tensor is not None}) for name, part in parts.items()}
+    self.assertEqual(list(found), list("abcdefgh"))
+    expected = {
+        "a": (numbers[:, :2], None, None), "b": (None, ids[:, 0], None),
+        "c": (numbers[:, 2:5], None, None),
+        "d": (None, ids[:, 1:5], numbers[:, 5:9]), "e": (None, ids[:, 5], None),
+        "f": (None, ids[:, 6], None), "g": (None, ids[:, 7:], None),
+        "h": (numbers[:, 9:], None, None)}
+    for name, parts in expected.items():
+      for part, wanted in zip(found[name], parts):
+        self.assertEqual(part is None, wanted is None)
+        if wanted is not None:
+          self.assertAllEqual(part, wanted)
+    self.assertEqual(features.id_columns(listed), {
+        "b": slice(0, 1), "d": slice(1, 5), "e": slice(5, 6),
+        "f": slice(6, 7), "g": slice(7, 9)})
 
-  def test_reads_another_column(self):
-    listed = _features('feature { name: "x" column: "Raw X" numeric {} }')
-    table = sources.Table({"Raw X": np.array([1.0])}, [("p", 1)])
-    self.assertEqual(features.column_of(listed[0]), "Raw X")
-    self.assertEqual(features.read(listed, table)["x"].tolist(), [1])
-
-  @parameterized.named_parameters(
-      ("missing", "numeric {}", ["1", ""], "^p, row 2, column 'x': found ''; "
-       "allowed: a number; feature 'x' has no missing_value"),
-      ("missing_in_vector", "numeric { size: 2 }", [[1, 2], [3, _NAN]],
-       "p, row 2, column 'x'"),
-      ("no_number", "numeric {}", ["1", "x"], "p, row 2, .*found 'x'"),
-      ("width", "numeric { size: 3 }", [[1, 2]], r"^p: column 'x' has shape "
-       r"\[1, 2\]; allowed: \[1, 3\], as feature 'x' has size 3"),
-      ("csv_vector", "numeric { size: 2 }", ["1"], r"has shape \[1\]; allowed: "
-       r"\[1, 2\]"),
-      ("negative_log1p", "numeric { normalization: LOG1P missing_value: 0 }",
-       ["", "-0.5"], "p, row 2, column 'x': found '-0.5'; allowed: at least 0"),
-      ("too_large", "numeric {}", ["1", "1e39"], "p, row 2, .*found '1e39'; "
-       "allowed: a number that fits 32-bit"),
-      ("fraction", "categorical { num_buckets: 3 }", ["0.5"], "a whole number"),
-      ("vector_of_strings", "categorical { hash_buckets: 3 }", [["a", "b"]],
-       r"has shape \[1, 2\]; allowed: one value per row"),
-  )
-  def test_refused(self, kind, values, message):
-    with self.assertRaisesRegex(sources.DataError, message):
-      _read(kind, values)
+  def test_it_is_what_transform_puts_together(self):
+    raw = {"a": np.array([[1, 2]], np.float32), "b": np.array([2]),
+           "c": np.array([[[[255], [0], [510]]]], np.float32),
+           "d": np.array([[0, 7]]), "d/weights": np.array([[0.5, 3]]),
+           "e": np.array([0]), "g": np.array([[1, -1]]),
+           "h": np.array([9], np.float32)}
+    found = one_transform.run(self._TEXT, raw)
+    self.assertAllClose(found.numbers, [[1, 2, 1, 0, 2, 0.5, 3, 0, 0, 9]])
+    self.assertAllEqual(np.delete(found.ids, 6, 1),
+                        [[2, 0, 3, -1, -1, 0, 1, -1]])
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from mtl_graph.protos import model_pb2
 _NAN = float("nan")
 
 
-def _task(text):
-  return text_format.Parse(f'name: "t" {text}', model_pb2.Task())
+def _task(text, name="t"):
+  return text_format.Parse(f'name: "{name}" {text}', model_pb2.Task())
 
 
 def _table(**columns):
@@ -57,6 +57,18 @@ class LabelsTest(parameterized.TestCase):
        [2, _NAN, 0]),
       ("vocabulary", 'multiclass { vocabulary: ["lo", "mid", "hi"] }',
        ["hi", "lo", "", "mid"], [2, 0, _NAN, 1]),
+      ("classes_ignored", "label { ignore_value: -1 } multiclass { "
+       "num_classes: 3 }", ["-1", "2", ""], [_NAN, 2, _NAN]),
+      ("ordinal", "ordinal { num_classes: 3 }", [2, 0, 1], [2, 0, 1]),
+      ("ordinal_vocabulary", 'ordinal { vocabulary: ["lo", "mid", "hi"] }',
+       ["hi", "", "lo"], [2, _NAN, 0]),
+      ("count", "count {}", ["3", "", "0", "1e3"], [3, _NAN, 0, 1000]),
+      ("count_ignored", "label { ignore_value: 9 } count {}", [9.0, 8.0],
+       [_NAN, 8]),
+      ("quantiles", "quantiles { level: 0.5 }", ["-1.5", "", "2"],
+       [-1.5, _NAN, 2]),
+      ("quantiles_log1p", "label { log1p: true ignore_value: -1 } quantiles { "
+       "level: 0.5 }", ["-1", "7"], [_NAN, 7]),
   )
   def test_reads(self, task, column, expected):
     result = labels.read([_task(task)], _table(t=column))
@@ -77,17 +89,30 @@ class LabelsTest(parameterized.TestCase):
     self.assertEqual(result.weights[:, 0].tolist(), [1, 1, 0, 1])
 
   def test_every_task_has_its_column(self):
-    tasks = [_task('label { column: "y" } regression {}'), _task("binary {}")]
-    result = labels.read(tasks, _table(y=["5", ""], t=["1", "0"]))
+    tasks = [_task('label { column: "y" } regression {}'),
+             _task("binary {}", "u")]
+    result = labels.read(tasks, _table(y=["5", ""], u=["1", "0"]))
     np.testing.assert_array_equal(result.values, [[5, 1], [0, 0]])
     np.testing.assert_array_equal(result.weights, [[1, 1], [0, 1]])
 
   def test_one_column_may_serve_two_tasks(self):
     tasks = [_task('label { column: "delay" greater_than: 15 } binary {}'),
-             _task('label { column: "delay" } regression {}')]
-    self.assertEqual([labels.column_of(task) for task in tasks], ["delay"] * 2)
+             _task('label { column: "delay" } regression {}', "u")]
+    self.assertEqual([labels.columns_of(task) for task in tasks],
+                     [["delay"]] * 2)
     result = labels.read(tasks, _table(delay=["20", "", "-3"]))
     np.testing.assert_array_equal(result.values, [[1, 20], [0, 0], [0, -3]])
+
+  @parameterized.named_parameters(
+      ("nothing", "binary {}", ["t"]),
+      ("everything", """label {
+           column: ["a", "b"] weight_column: "w"
+           only_when { task: "u" } only_when { column { column: "c" } }
+           only_when { column { column: "a" } } }
+         regression { size: 2 }""", ["a", "b", "w", "c"]),
+  )
+  def test_columns_that_are_needed(self, task, expected):
+    self.assertEqual(labels.all_columns([_task(task)]), expected)
 
   def test_sample_weights_count_where_there_is_a_label(self):
     result = labels.read([_task("regression {}")], _table(

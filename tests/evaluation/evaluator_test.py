@@ -160,7 +160,7 @@ class EvaluatorTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(
         [f"{task}/{name}" for task, named in self._metrics.items()
          for name in named],
-        outline.metric_names(self._experiment.model.task))
+        outline.metric_names(self._experiment))
 
   @parameterized.parameters(1, 7, 49, 50)
   def test_batch_size_changes_nothing(self, batch_size):
@@ -186,6 +186,43 @@ class EvaluatorTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(again, self._metrics)
     self.assertNotIn("dropout", " ".join(
         op.name for op in self._model.graph.get_operations()))
+
+  def test_measure_adds_what_is_asked_for_beside_the_metrics(self):
+    experiment = config.parse(_TEXT + """evaluation {
+        task_metrics { task: "late" group_column: "user" threshold: 0.25 }
+        task_metrics { task: "kind" confusion_matrix: true }
+        slice { column: "user" } }""")
+    users = np.array(["u", "v"], object)[np.arange(_ROWS) % 2]
+    some = evaluator.Evaluator(self._session, self._model, experiment)
+    measured = some.measure(self._batch, {"user": users})
+    self.assertEqual(measured.metrics, some.evaluate(self._batch,
+                                                     {"user": users}))
+    self.assertEqual(
+        [f"{task}/{name}" for task, named in measured.metrics.items()
+         for name in named], outline.metric_names(experiment))
+    for task, named in self._metrics.items():
+      self.assertContainsSubset(named, measured.metrics[task])
+    labels, predicted, weights = self._rows(
+        "kind", self._predictions["kind"]["class"])
+    np.testing.assert_allclose(
+        measured.confusion["kind"].matrix, sklearn_metrics.confusion_matrix(
+            np.searchsorted(["a", "b", "c"], labels), predicted,
+            sample_weight=weights))
+    self.assertEqual({value: one.rows for value, one in
+                      measured.slices["user"].items()}, {"u": 25, "v": 25})
+    of_u = self._whole.evaluate(type(self._batch)(
+        *[array[::2] for array in self._batch]))
+    for name, value in of_u["delay"].items():
+      self.assertAlmostEqual(
+          measured.slices["user"]["u"].metrics["delay"][name], value, places=5)
+
+  def test_sample_is_some_rows_as_they_are_served(self):
+    raw, predictions = self._whole.sample(self._split, 7)
+    self.assertAllClose(raw["x"], _ARRAYS["x"][:7])
+    for task, keyed in predictions.items():
+      for key, values in keyed.items():
+        self.assertAllClose(values, self._predictions[task][key][:7],
+                            atol=1e-6)
 
   def test_predictions_have_a_row_each(self):
     self.assertEqual(

@@ -44,14 +44,26 @@ class TableTest(absltest.TestCase):
                  "delay": {"loss": 3.0, "rmse": 1e6}},
     }).split("\n")
     self.assertEqual([line.split() for line in lines], [
-        ["task", "split", "loss", "auc", "rmse"],
+        ["task", "split", "loss", "auc"],
         ["late", "validation", "0.5000", "0.7500"],
         ["late", "test", "0.2500", "-"],
+        ["task", "split", "loss", "rmse"],
         ["delay", "validation", "2.0000", "150.00"],
         ["delay", "test", "3.0000", "1.000e+06"]])
-    ends = [line.find("loss") + 4 for line in lines[:1]]
-    for line in lines[1:]:
-      self.assertEqual(line[ends[0]], " ")  # Columns stand under their heading.
+    end = lines[0].find("loss") + 4
+    for line in lines[1:3]:
+      self.assertEqual(line[end], " ")  # Columns stand under their heading.
+
+  def test_tasks_of_the_same_metrics_stand_in_one_table(self):
+    one, other = {"loss": 1.0, "auc": 0.5}, {"loss": 2.0, "rmse": 3.0}
+    lines = tables.metrics_table({"test": {"a": one, "b": other, "c": one}}
+                                ).split("\n")
+    self.assertEqual([line.split()[0] for line in lines],
+                     ["task", "a", "c", "task", "b"])
+
+  def test_nothing_measured_is_no_table(self):
+    self.assertEqual(tables.metrics_table({}), "")
+    self.assertEqual(tables.metrics_table({"test": {}}), "")
 
 
 class JsonTest(absltest.TestCase):

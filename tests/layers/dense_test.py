@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.layers import dense
+from mtl_graph.layers import initializers
 
 _INPUTS = np.random.default_rng(0).normal(size=[5, 3]).astype(np.float32)
 
@@ -111,6 +112,34 @@ class DenseTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotAllEqual(build(seed=2)["dense/kernel"], kernel)
     self.assertNotAllEqual(build(name="b")["b/kernel"], kernel)
     self.assertAllInRange(kernel, -np.sqrt(6 / 7), np.sqrt(6 / 7))
+
+  def test_initializer_is_made_of_seed_and_full_name(self):
+    made = []
+    def make(seed, variable_name):
+      made.append((seed, variable_name))
+      return initializers.he_normal(seed, variable_name)
+    def fill():
+      with tf.variable_scope("outer"):
+        dense.dense(tf.constant(_INPUTS), 4, seed=5, name="a/b",
+                    initializer=make)
+    values = _initial_values(fill)
+    self.assertEqual(made, [(5, "outer/a/b/kernel")])
+    self.assertAllEqual(values["outer/a/b/bias"], np.zeros(4))
+    with tf.Graph().as_default(), tf.Session() as session:
+      self.assertAllEqual(
+          values["outer/a/b/kernel"],
+          session.run(initializers.he_normal(5, "outer/a/b/kernel")([3, 4])))
+
+  def test_default_initializer_is_glorot_uniform_with_the_same_ops(self):
+    ops, values = [], []
+    for initializer in (None, initializers.glorot_uniform):
+      with tf.Graph().as_default() as graph, tf.Session() as session:
+        dense.dense(tf.constant(_INPUTS), 4, initializer=initializer)
+        session.run(tf.global_variables_initializer())
+        values.append(session.run(tf.trainable_variables()[0]))
+        ops.append([(op.name, op.type) for op in graph.get_operations()])
+    self.assertAllEqual(*values)
+    self.assertEqual(*ops)
 
   @parameterized.parameters(
       ([3], r"\(3,\)"), ([5, 3, 1], r"\(5, 3, 1\)"),

@@ -24,6 +24,16 @@ def _norm(arrays):
   return np.sqrt(sum(np.sum(a ** 2) for a in arrays if a is not None))
 
 
+# A sparse gradient with a row that is there twice, made dense.
+_DENSE = np.array([[1.0, -3.0], [0.0, 0.0], [4.0, 1.0]])
+
+
+def _slices():
+  return tf.IndexedSlices(
+      tf.constant([[6.0, 2.0], [1.0, -3.0], [-2.0, -1.0]]),
+      tf.constant([2, 0, 2]), tf.constant([3, 2]))
+
+
 # A text proto per rule, and what it makes of gradients in float64.
 _RULES = {
     "global_norm": ("global_norm: 2.5", lambda arrays: [
@@ -85,6 +95,34 @@ class BuildTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(found, [[0, 0], [2, 2], [0, 0], [1, 1]])
     self.assertAllClose(norm, np.sqrt(10))
 
+  @parameterized.parameters(True, False)
+  def test_gradient_of_a_sparse_group_is_its_sum_once(self, use_resource):
+    with tf.Graph().as_default(), tf.Session() as session:
+      table = tf.get_variable("table", [4, 2], use_resource=use_resource)
+      bias = tf.get_variable("bias", [2], use_resource=use_resource)
+      loss = tf.reduce_sum(bias * tf.gather(table, [[1, 3], [1, 1]])
+                           + tf.gather(table, [[3, 0], [1, 1]]))
+      built = gradients.build(loss, {"lazy": [table, bias], "eager": [table]})
+      found = gradients.densify(built, ["lazy"])
+      self.assertEqual(list(found), ["lazy", "eager"])
+      sparse, dense_bias = found["lazy"]
+      self.assertIsInstance(sparse, tf.IndexedSlices)
+      self.assertIsInstance(dense_bias, tf.Tensor)
+      self.assertIsInstance(found["eager"][0], tf.Tensor)
+      session.run(tf.global_variables_initializer())
+      rows, values, b, table_gradient, same = session.run(
+          [sparse.indices, sparse.values, bias, found["eager"][0],
+           tf.convert_to_tensor(sparse)])
+    self.assertAllEqual(rows, [0] + [1] * 5 + [3] * 2)
+    expected = np.outer([1, 2, 0, 1], np.ones(2)) + np.outer([0, 3, 0, 1], b)
+    self.assertAllClose(table_gradient, expected)
+    self.assertAllClose(same, expected)
+
+  def test_sparse_group_keeps_none(self):
+    with tf.Graph().as_default():
+      self.assertEqual(gradients.densify({"lazy": [None]}, {"lazy"}),
+                       {"lazy": [None]})
+
   def test_stop_gradients_hold_tensors_constant(self):
     with tf.Graph().as_default():
       a, b = tf.get_variable("a", [2]), tf.get_variable("b", [2])
@@ -102,6 +140,14 @@ class NormTest(tf.test.TestCase):
       norm = gradients.norm([None if a is None else tf.constant(a, tf.float32)
                              for a in _GRADIENTS])
       self.assertAllClose(session.run(norm), _norm(_GRADIENTS))
+
+  def test_of_sparse_gradient_is_the_dense_ones(self):
+    with tf.Graph().as_default(), tf.Session() as session:
+      sparse = {"g": [_slices(), tf.constant([3.0])]}
+      self.assertAllClose(
+          session.run([gradients.norm(gradients.densify(sparse, {"g"})["g"]),
+                       gradients.norm(gradients.densify(sparse)["g"])]),
+          [np.sqrt(_DENSE.ravel() @ _DENSE.ravel() + 9)] * 2)
 
   def test_of_nothing_is_zero(self):
     with tf.Graph().as_default(), tf.Session() as session:
@@ -124,6 +170,24 @@ class ClipTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIsNone(found)
       else:
         self.assertAllClose(found, expected, rtol=1e-5, atol=0)
+
+  @parameterized.parameters(*_RULES)
+  def test_of_sparse_gradient_is_the_dense_ones(self, rule):
+    clipping = _clipping(_RULES[rule][0])
+    with tf.Graph().as_default(), tf.Session() as session:
+      some = [_slices(), tf.constant([3.0]), None]
+      sparse = gradients.densify({"g": some}, {"g"})["g"]
+      dense = gradients.densify({"g": some})["g"]
+      found = gradients.clip(clipping, sparse, gradients.norm(sparse))
+      expected = gradients.clip(clipping, dense, gradients.norm(dense))
+      self.assertIsInstance(found[0], tf.IndexedSlices)
+      self.assertIsNone(found[2])
+      self.assertAllEqual(session.run(found[0].indices), [0, 2, 2])
+      found, expected = session.run([
+          [tf.convert_to_tensor(g) for g in found[:2]], expected[:2]])
+      for values, others, before in zip(found, expected, [_DENSE, [3.0]]):
+        self.assertAllClose(values, others, rtol=1e-6, atol=0)
+        self.assertNotAllEqual(values, before)
 
   @parameterized.parameters(*_RULES)
   def test_below_the_limit_nothing_changes(self, rule):

@@ -9,8 +9,8 @@ from mtl_graph import config
 from mtl_graph import outline
 from mtl_graph import validation
 from mtl_graph.data import batches
-from mtl_graph.data import features
 from mtl_graph.model import graphs
+from mtl_graph.model import joint_step
 
 _EXPERIMENT = """
 name: "small" seed: 5
@@ -37,8 +37,8 @@ training {
   default_optimizer { adam { learning_rate { constant: 0.01 } } }
 }
 """
-_STATISTICS = {"x": features.Statistics(np.array([1.0, 2.0]),
-                                        np.array([0.5, 4.0]))}
+_STATISTICS = {"x": {"mean": np.array([1.0, 2.0]),
+                     "stddev": np.array([0.5, 4.0])}}
 _NUMBERS = np.random.default_rng(0).normal(size=[6, 3]).astype(np.float32)
 _IDS = np.array([[0], [1], [5], [3], [3], [4]], np.int32)
 _LABELS = np.array([[0.5, 1, 2], [2, 0, 0], [-1, 1, 1], [0, 0, 2], [3, 1, 1],
@@ -87,6 +87,13 @@ class BuildTest(parameterized.TestCase, tf.test.TestCase):
       (["model.task[name=m].estimate={task: 'b' form: VALUE}"],),
       (["model.task[name=b].estimate=[{task: 'a' form: LOGIT}, "
         "{task: 'm' form: PROBABILITY}, {task: 'm' form: LOGIT}]"],),
+      *[([f"model.task[name=m].{head}", "model.task[name=b].estimate={task: "
+          f"'m' form: {form}}}"],) for head, form in (
+              ("ordinal={num_classes: 4}", "LOGIT"),
+              ("ordinal={num_classes: 4}", "PROBABILITY"),
+              ("multilabel={num_labels: 4}", "LOGIT"),
+              ("quantiles={level: [0.1, 0.9]}", "VALUE"),
+              ("regression={size: 3}", "VALUE"), ("count={}", "VALUE"))],
       (["data.feature=[{name: 'c' categorical { num_buckets: 5 "
         "embedding_dimension: 3 } }]"],),
       (["data.feature=[{name: 'y' numeric {} }]"],),
@@ -236,12 +243,12 @@ class BuildServingTest(tf.test.TestCase):
     model = graphs.build(experiment, _STATISTICS)
     with model.graph.as_default():
       names = [v.op.name for v in tf.global_variables()]
-      raw, predictions = graphs.build_serving(experiment)
+      serving = graphs.build_serving(experiment)
       self.assertEqual([v.op.name for v in tf.global_variables()], names)
     with _session(model) as session:
       values = {"x": [[1.5, 10], [0, -2]], "c": [4, -1], "y": [3, 0]}
-      found = session.run(dict(predictions),
-                          {raw[name]: v for name, v in values.items()})
+      found = session.run(dict(serving.predictions), {
+          serving.raw[name]: v for name, v in values.items()})
       numbers, ids = session.run(
           model.transformed,
           {model.raw[name]: v for name, v in values.items()})
@@ -251,11 +258,13 @@ class BuildServingTest(tf.test.TestCase):
 
   def test_graph_of_its_own_has_the_names_of_a_checkpoint(self):
     with tf.Graph().as_default():
-      graphs.build_serving(_experiment())
+      serving = graphs.build_serving(_experiment())
       self.assertCountEqual(
           [v.op.name for v in tf.global_variables()],
           list(outline.build(_experiment()).variables)
           + ["statistics/x/mean", "statistics/x/stddev"])
+      self.assertEqual({v.op.name: v for v in tf.global_variables()},
+                       serving.variables)
 
 
 class GradientCosinesTest(parameterized.TestCase, tf.test.TestCase):
@@ -265,8 +274,8 @@ class GradientCosinesTest(parameterized.TestCase, tf.test.TestCase):
     model = graphs.build(experiment)
     with model.graph.as_default():
       batch = model.batch
-      cosines = graphs.gradient_cosines(experiment, model, batch,
-                                        tf.constant(3, tf.int64))
+      cosines = joint_step.gradient_cosines(experiment, model, batch,
+                                            tf.constant(3, tf.int64))
     with _session(model) as session:
       return session.run(cosines, {**_feed(batch), batch.weights: weights})
 
@@ -304,18 +313,18 @@ class GradientCosinesTest(parameterized.TestCase, tf.test.TestCase):
     model = graphs.build(experiment)
     with model.graph.as_default():
       self.assertEqual(
-          graphs.gradient_cosines(experiment, model, model.batch,
-                                  tf.constant(0, tf.int64)), {})
+          joint_step.gradient_cosines(experiment, model, model.batch,
+                                      tf.constant(0, tf.int64)), {})
 
 
-class RowsOfStepTest(parameterized.TestCase, tf.test.TestCase):
+class RowsOfBatchTest(parameterized.TestCase, tf.test.TestCase):
   """The order of rows that a run is made of."""
 
   def _epochs(self, rows, seed, first=0, count=1000):
     with tf.Graph().as_default(), tf.Session() as session:
-      step = tf.constant(first, tf.int64)
-      return session.run(batches.rows_of_step(step, rows, count * rows, seed)
-                        ).reshape([count, rows])
+      number = tf.constant(first, tf.int64)
+      return session.run(batches.rows_of_batch(
+          number, rows, count * rows, seed)).reshape([count, rows])
 
   @parameterized.parameters(1, 2, 7, 300)
   def test_every_row_once_per_epoch(self, rows):

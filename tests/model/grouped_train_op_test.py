@@ -180,6 +180,18 @@ class GroupedTrainOpTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllClose(moved[0.05, group], free * 0.05 / norm, rtol=1e-4,
                           atol=1e-6)
 
+  def test_a_row_read_twice_has_one_norm(self):
+    # Two slices of (3, 4) add up to a row of norm 10, not to two of norm 5.
+    with tf.Graph().as_default(), _session() as session:
+      table = tf.get_variable("table", initializer=tf.zeros([3, 2]))
+      loss = tf.reduce_sum(tf.gather(table, [1, 1]) * [[3.0, 4.0]])
+      train_op = grouped.grouped_train_op(loss, [grouped.VariableGroup(
+          "table", [table], tf.train.GradientDescentOptimizer(1.0),
+          clip_norm=5.0)])
+      session.run(tf.global_variables_initializer())
+      session.run(train_op)
+      self.assertAllClose(session.run(table), [[0, 0], [-3, -4], [0, 0]])
+
   def test_clip_norm_may_differ_by_group(self):
     found = _train(lambda model, step: grouped.grouped_train_op(
         model.loss, [

@@ -6,14 +6,18 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
-from mtl_graph import validation
+from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
+from mtl_graph.data import features
 from mtl_graph.model import graphs
+from mtl_graph.model import joint_step
+from tests.model import resident_run
 
 _ROWS, _BATCH = 22, 8
 _EXPERIMENT = """
 name: "small" seed: 5
 data {
+  batch_size: 8
   feature { name: "x" numeric { size: 3 } }
   feature { name: "c" categorical { num_buckets: 5 embedding_dimension: 2 } }
 }
@@ -39,14 +43,8 @@ training {
 _UNCERTAINTY = "training.joint.loss.uncertainty={}"
 _DROPOUT = ("model.hard_sharing.trunk.layer=[{ dense { units: 4 } }, "
             "{ dropout { rate: 0.5 } }]")
-
-
-def _experiment(*overrides):
-  experiment = config.parse(_EXPERIMENT)
-  for assignment in overrides:
-    config.override(experiment, assignment)
-  validation.check(experiment, arrays=["train"])
-  return experiment
+_changed = resident_run.changed
+_starting = resident_run.starting
 
 
 def _data(weights=None):
@@ -61,72 +59,18 @@ def _data(weights=None):
       weights.astype(np.float32))
 
 
-class _Run:
-  """A session that trains on resident rows, as a run does."""
-
-  def __init__(self, *overrides, weights=None, lacking=(False, False)):
-    self.experiment = _experiment(*overrides)
-    self.data = _data(weights)
-    self.model = graphs.build(self.experiment)
-    exact = tf.ConfigProto()
-    exact.graph_options.rewrite_options.disable_meta_optimizer = True
-    with self.model.graph.as_default():
-      resident, feed = batches.resident(_ROWS, graphs.widths(
-          self.experiment, self.model.transformed))
-      step = tf.identity(self.model.global_step.read_value())
-      self.rows = batches.rows_of_step(step, _ROWS, _BATCH,
-                                       self.experiment.seed)
-      self.step = graphs.joint_step(
-          self.experiment, self.model, batches.gather(resident, self.rows),
-          step, lacking)
-      self.session = tf.Session(config=exact)
-      self.session.run(tf.global_variables_initializer())
-      self.session.run(tf.local_variables_initializer(), feed(self.data))
-      self._variables = tf.global_variables()
-
-  def values(self):
-    return {v.op.name: value for v, value in zip(
-        self._variables, self.session.run(self._variables))}
-
-  def run(self):
-    """Runs a step; returns its rows and its report taken apart."""
-    rows, report, _ = self.session.run(
-        [self.rows, self.step.report, self.step.train_op])
-    return rows, graphs.unpack_report(report, self.step.sizes)
-
-  def train(self, steps):
-    for _ in range(steps):
-      self.run()
-    return self.values()
-
-  def evaluate(self, rows):
-    """Returns the mean loss of each task on some rows, before a step."""
-    batch = self.model.batch
-    losses = self.session.run(self.model.row_losses, {
-        placeholder: array[rows]
-        for placeholder, array in zip(batch, self.data)})
-    weights = self.data.weights[rows]
-    return (losses * weights).sum(0) / np.maximum(weights.sum(0), 1e-30)
-
-
-def _changed(before, after):
-  return {name for name in before
-          if not np.array_equal(before[name], after[name])}
-
-
-def _starting(names, *prefixes):
-  return {name for name in names if name.startswith(prefixes)}
+def _run(*overrides, weights=None, lacking=None):
+  return resident_run.ResidentRun(
+      resident_run.parse(_EXPERIMENT, *overrides), _data(weights), lacking)
 
 
 class JointStepTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_report_says_what_the_step_found(self):
-    run = _Run()
+    run = _run()
     for n in range(4):
-      rows = run.session.run(run.rows)
-      expected = run.evaluate(rows)
-      found_rows, report = run.run()
-      self.assertAllEqual(found_rows, rows)
+      expected = run.evaluate(run.rows(n))
+      report = run.run()
       self.assertAllClose(report.task_losses, expected, rtol=1e-5)
       self.assertAllEqual(report.label_weights, [_BATCH, _BATCH])
       self.assertAllEqual(report.task_weights, [1, 1])
@@ -138,13 +82,12 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
       self.assertEqual(run.values()["global_step"], n + 1)
 
   def test_report_under_uncertainty(self):
-    run = _Run(_UNCERTAINTY)
+    run = _run(_UNCERTAINTY)
     for _ in range(3):
       values = run.values()
       s = np.array([values["log_variance/a"], values["log_variance/b"]])
-      rows, report = run.run()
+      report = run.run()
       weights = np.array([1.0, 0.5]) * np.exp(-s)
-      self.assertLen(rows, _BATCH)
       self.assertAllClose(report.task_weights, weights)
       self.assertAllClose(report.total, np.sum(
           weights * report.task_losses + 0.5 * s), rtol=1e-5)
@@ -152,7 +95,8 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_unpack_report_of_many_steps(self):
     report = np.arange(3 * 13.0).reshape([3, 13])
-    found = graphs.unpack_report(report, graphs.Report(2, 2, 2, 3, 3, 1))
+    found = joint_step.unpack_report(
+        report, joint_step.Report(2, 2, 2, 3, 3, 1))
     self.assertAllEqual(found.task_losses, report[:, :2])
     self.assertAllEqual(found.label_weights, report[:, 2:4])
     self.assertAllEqual(found.task_weights, report[:, 4:6])
@@ -161,16 +105,16 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(found.total, report[:, 12])
 
   def test_rows_cover_every_epoch_once_in_another_order(self):
-    run = _Run()
-    rows = np.concatenate([run.run()[0] for _ in range(_ROWS)])
+    run = _run()
+    rows = np.concatenate([run.rows(n) for n in range(_ROWS)])
     epochs = rows.reshape([-1, _ROWS])
     for epoch in epochs:
       self.assertAllEqual(np.sort(epoch), np.arange(_ROWS))
     self.assertLen({tuple(epoch) for epoch in epochs}, len(epochs))
 
   def test_equals_the_pattern_by_hand_to_the_bit(self):
-    run = _Run()
-    by_hand = self._by_hand(_experiment(), 6)
+    run = _run()
+    by_hand = self._by_hand(run.experiment, 6)
     found = run.train(6)
     for name, value in by_hand.items():
       if "Adam" not in name and "power" not in name:
@@ -178,11 +122,10 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
 
   def _by_hand(self, experiment, steps):
     model = graphs.build(experiment)
-    exact = tf.ConfigProto()
-    exact.graph_options.rewrite_options.disable_meta_optimizer = True
     with model.graph.as_default():
       step, batch = model.global_step, model.batch
-      logits = graphs.forward(experiment, batch.numbers, batch.ids)
+      logits = graphs.forward(experiment, features.Transformed(
+          batch.numbers, batch.ids))
       loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(
           labels=batch.labels[:, 0], logits=logits["a"][:, 0]))
       loss += tf.reduce_mean(tf.square(logits["b"][:, 0] - batch.labels[:, 1]))
@@ -200,9 +143,9 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
                                                     (shared, a, b))]
       with tf.control_dependencies(updates):
         train_op = step.assign_add(1, read_value=False)
-      rows_of_step = batches.rows_of_step(step.read_value(), _ROWS, _BATCH,
-                                          experiment.seed)
-      with tf.Session(config=exact) as session:
+      rows_of_step = batches.rows_of_batch(step.read_value(), _ROWS, _BATCH,
+                                           experiment.seed)
+      with sessions.open_session(model.graph) as session:
         session.run(tf.global_variables_initializer())
         for _ in range(steps):
           rows = session.run(rows_of_step)
@@ -211,7 +154,7 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
         return {v.op.name: session.run(v) for v in tf.global_variables()}
 
   def test_slots_are_scoped_by_group(self):
-    run = _Run()
+    run = _run()
     names = _starting(run.values(), "optimizer/")
     expected = {f"optimizer/{group}/{power}" for group in ("shared", "a", "b")
                 for power in ("beta1_power", "beta2_power")}
@@ -221,23 +164,22 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(names, expected)
 
   def test_names_do_not_depend_on_whether_labels_may_lack(self):
-    self.assertEqual(list(_Run().values()),
-                     list(_Run(lacking=(True, True)).values()))
+    self.assertEqual(list(_run().values()),
+                     list(_run(lacking=(True, True)).values()))
 
   def test_same_seed_is_the_same_run_to_the_bit(self):
-    first, second = _Run(_DROPOUT).train(5), _Run(_DROPOUT).train(5)
+    first, second = _run(_DROPOUT).train(5), _run(_DROPOUT).train(5)
     for name, value in first.items():
       self.assertAllEqual(second[name], value)
 
   def test_dropout_is_for_training_only(self):
-    run = _Run(_DROPOUT)
-    rows = run.session.run(run.rows)
-    expected = run.evaluate(rows)
-    self.assertAllEqual(run.evaluate(rows), expected)
-    self.assertNotAllClose(run.run()[1].task_losses, expected)
+    run = _run(_DROPOUT)
+    expected = run.evaluate(run.rows(0))
+    self.assertAllEqual(run.evaluate(run.rows(0)), expected)
+    self.assertNotAllClose(run.run().task_losses, expected)
 
   def test_training_makes_the_loss_fall(self):
-    run = _Run()
+    run = _run()
     before = run.evaluate(np.arange(_ROWS))
     run.train(150)
     self.assertAllLess(run.evaluate(np.arange(_ROWS)) - before, -0.05)
@@ -246,25 +188,25 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
 class GroupTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_frozen_group_is_untouched_and_has_no_slots(self):
-    run = _Run("training.group[name=b].optimizer={adam { learning_rate { "
+    run = _run("training.group[name=b].optimizer={adam { learning_rate { "
                "constant: 0.1 } } }", "training.group[name=shared].frozen=true")
     before, after = run.values(), run.train(3)
     self.assertEmpty(_starting(_changed(before, after), "trunk", "embedding"))
     self.assertContainsSubset({"head/b/kernel", "head/a/kernel"},
                               _changed(before, after))
     self.assertEmpty(_starting(after, "optimizer/shared"))
-    _, report = run.run()
+    report = run.run()
     self.assertLen(report.gradient_norms, 2)
     self.assertAllClose(report.learning_rates, [0.02, 0.1])
 
   def test_rate_zero_freezes_to_the_bit(self):
-    run = _Run("training.group[name=a].optimizer.adam.learning_rate.constant=0")
+    run = _run("training.group[name=a].optimizer.adam.learning_rate.constant=0")
     before, after = run.values(), run.train(3)
     self.assertEmpty(_starting(_changed(before, after), "tower/a", "head/a"))
     self.assertNotEmpty(_starting(_changed(before, after), "trunk"))
 
   def test_first_step_moves_by_each_groups_rate(self):
-    run = _Run()
+    run = _run()
     before, after = run.values(), run.train(1)
     for name, rate in (("trunk/dense/bias", 0.001), ("head/a/kernel", 0.02),
                        ("head/b/kernel", 0.1)):
@@ -275,10 +217,10 @@ class GroupTest(parameterized.TestCase, tf.test.TestCase):
       ("global_norm: 1e-3", [1e-3]), ("norm: 1e-3", None), ("value: 1e-3", None)
   )
   def test_clipping_reaches_the_optimizer_and_not_the_report(self, rule, norm):
-    run = _Run(f"training.group[name=b].clipping={{ {rule} }}")
-    free = _Run()
-    _, report = run.run()
-    self.assertAllEqual(report.gradient_norms, free.run()[1].gradient_norms)
+    run = _run(f"training.group[name=b].clipping={{ {rule} }}")
+    free = _run()
+    report = run.run()
+    self.assertAllEqual(report.gradient_norms, free.run().gradient_norms)
     # After one step Adam's first slot is a tenth of the gradient.
     values, others = run.values(), free.values()
     clipped = [10 * values[f"optimizer/b/head/b/{part}/Adam"].ravel()
@@ -296,10 +238,10 @@ class GroupTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(
         config.ConfigErrors, r"^training.group\[1\]: no task's loss reaches "
         "group 'a'; allowed: groups that get a gradient, or frozen: true$"):
-      _Run('model.stop_gradient=["head/a"]')
+      _run('model.stop_gradient=["head/a"]')
 
   def test_unreached_frozen_group_is_fine(self):
-    run = _Run('model.stop_gradient=["head/a"]',
+    run = _run('model.stop_gradient=["head/a"]',
                "training.group[name=a]={name: 'a' scope: ['tower/a', 'head/a'] "
                "frozen: true}")
     self.assertNotEmpty(_changed(run.values(), run.train(2)))
@@ -308,7 +250,7 @@ class GroupTest(parameterized.TestCase, tf.test.TestCase):
     # Task a bears no label at all: what moves it comes through its estimate.
     weights = np.ones([_ROWS, 2]) * [0, 1]
     for flag, moves in (("true", False), ("false", True)):
-      run = _Run(f"model.task[name=b].estimate[0].stop_gradient={flag}",
+      run = _run(f"model.task[name=b].estimate[0].stop_gradient={flag}",
                  weights=weights)
       changed = _changed(run.values(), run.train(2))
       self.assertEqual(bool(_starting(changed, "tower/a", "head/a")), moves)
@@ -319,7 +261,7 @@ class LackingLabelsTest(parameterized.TestCase, tf.test.TestCase):
   def _weights(self, seed=5, first_step=2):
     """Labels task a in all rows but those of one step."""
     with tf.Graph().as_default(), tf.Session() as session:
-      rows = session.run(batches.rows_of_step(
+      rows = session.run(batches.rows_of_batch(
           tf.constant(first_step, tf.int64), _ROWS, _BATCH, seed))
     weights = np.ones([_ROWS, 2])
     weights[rows, 0] = 0
@@ -327,11 +269,11 @@ class LackingLabelsTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters("training.joint.loss.sum={}", _UNCERTAINTY)
   def test_group_without_labels_stays_to_the_bit(self, loss):
-    run = _Run(loss, weights=self._weights(), lacking=(True, False))
+    run = _run(loss, weights=self._weights(), lacking=(True, False))
     run.train(2)
     before = run.values()
-    rows, report = run.run()
-    self.assertAllEqual(run.data.weights[rows, 0], np.zeros(_BATCH))
+    report = run.run()
+    self.assertAllEqual(run.data.weights[run.rows(2), 0], np.zeros(_BATCH))
     self.assertEqual(report.label_weights[0], 0)
     self.assertEqual(report.task_losses[0], 0)
     changed = _changed(before, run.values())
@@ -342,14 +284,14 @@ class LackingLabelsTest(parameterized.TestCase, tf.test.TestCase):
                   "log_variance/b", "optimizer/shared"), changed)
     # And it moves again once labels are back.
     before = run.values()
-    rows, report = run.run()
+    report = run.run()
     self.assertGreater(report.label_weights[0], 0)
     changed = _changed(before, run.values())
     self.assertContainsSubset(_starting(before, "head/a", "optimizer/a",
                                         "log_variance/a"), changed)
 
   def test_condition_changes_no_bit_where_labels_are(self):
-    first, second = _Run(), _Run(lacking=(True, True))
+    first, second = _run(), _run(lacking=(True, True))
     found = second.train(5)
     for name, value in first.train(5).items():
       self.assertAllEqual(found[name], value)
@@ -357,7 +299,7 @@ class LackingLabelsTest(parameterized.TestCase, tf.test.TestCase):
   def test_group_of_two_tasks_is_updated_for_either(self):
     overrides = ["training.group=[{name: 'all' scope: ['trunk', 'embedding', "
                  "'tower', 'head']}]"]
-    run = _Run(*overrides, weights=self._weights(), lacking=(True, True))
+    run = _run(*overrides, weights=self._weights(), lacking=(True, True))
     run.train(2)
     before = run.values()
     run.run()
@@ -366,15 +308,15 @@ class LackingLabelsTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_no_label_at_all_moves_nothing_but_the_step(self):
     weights = np.ones([_ROWS, 2])
-    run = _Run(_UNCERTAINTY, weights=0 * weights, lacking=(True, True))
+    run = _run(_UNCERTAINTY, weights=0 * weights, lacking=(True, True))
     before = run.values()
-    _, report = run.run()
+    report = run.run()
     self.assertEqual(_changed(before, run.values()), {"global_step"})
     self.assertEqual(report.total, 0)
     self.assertAllEqual(report.gradient_norms, [0, 0, 0])
 
   def test_estimate_that_sends_gradient_keeps_its_task_awake(self):
-    run = _Run("model.task[name=b].estimate[0].stop_gradient=false",
+    run = _run("model.task[name=b].estimate[0].stop_gradient=false",
                weights=self._weights(), lacking=(True, False))
     run.train(2)
     before = run.values()
@@ -382,7 +324,7 @@ class LackingLabelsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIn("head/a/kernel", _changed(before, run.values()))
 
   def test_log_variances_in_a_group_of_their_own(self):
-    run = _Run(_UNCERTAINTY, "training.group=[{name: 's' scope: 'log_variance'"
+    run = _run(_UNCERTAINTY, "training.group=[{name: 's' scope: 'log_variance'"
                " optimizer { adam { learning_rate { constant: 0.1 } } } }, {"
                "name: 'rest' scope: ['trunk', 'embedding', 'tower', 'head']}]",
                weights=np.ones([_ROWS, 2]) * [1, 0], lacking=(False, True))

@@ -12,7 +12,8 @@ from mtl_graph.protos import training_pb2
 _NAMES = ["embedding/carrier/embeddings", "trunk/dense/kernel",
           "trunk/dense/bias", "tower/a/dense/kernel", "head/a/kernel",
           "head/a/bias", "head/ab/kernel", "head/ab/bias",
-          "log_variance/a", "log_variance/ab"]
+          "log_variance/a", "log_variance/ab", "wide/a/x/weights",
+          "wide/ab/x/weights", "encoder/a/dense/kernel"]
 
 
 def _groups(text):
@@ -36,10 +37,12 @@ class DefaultGroupsTest(parameterized.TestCase):
     with tf.Graph().as_default():
       assigned = variable_groups.assign(groups, _variables(_NAMES))
     self.assertEqual(_names_of(assigned), {
-        "shared": _NAMES[:3],
+        # A feature may be called like a task.
+        "shared": _NAMES[:3] + ["encoder/a/dense/kernel"],
         "a": ["tower/a/dense/kernel", "head/a/kernel", "head/a/bias",
-              "log_variance/a"],
-        "ab": ["head/ab/kernel", "head/ab/bias", "log_variance/ab"]})
+              "log_variance/a", "wide/a/x/weights"],
+        "ab": ["head/ab/kernel", "head/ab/bias", "log_variance/ab",
+               "wide/ab/x/weights"]})
 
   def test_nothing_shared_gives_no_shared_group(self):
     groups = variable_groups.default_groups(
@@ -60,13 +63,14 @@ class AssignTest(parameterized.TestCase):
       variables = [tf.get_variable(name, [2], use_resource=use_resource)
                    for name in _NAMES]
       assigned = variable_groups.assign(_groups("""
-          group { name: "heads" scope: "head" }
+          group { name: "heads" scope: "head" scope: "wide" }
           group { name: "rest" scope: "trunk" scope: "embedding"
-                  scope: "tower/a/dense/kernel" }
+                  scope: "encoder" scope: "tower/a/dense/kernel" }
           group { name: "s" scope: "log_variance" }"""), variables)
     self.assertEqual(list(assigned), ["heads", "rest", "s"])
     self.assertEqual(_names_of(assigned), {
-        "heads": _NAMES[4:8], "rest": _NAMES[:4], "s": _NAMES[8:]})
+        "heads": _NAMES[4:8] + _NAMES[10:12],
+        "rest": _NAMES[:4] + _NAMES[12:], "s": _NAMES[8:10]})
 
   def test_all_problems_at_once(self):
     with tf.Graph().as_default():

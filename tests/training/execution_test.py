@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
-from mtl_graph.model import graphs
+from mtl_graph.model import joint_step
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import execution
 
@@ -29,7 +29,7 @@ class ExecutionTest(parameterized.TestCase):
     with tf.control_dependencies([before]):
       train_op = self._counter.assign_add(1.0, read_value=False)
     report = tf.stack([before, 1 / (4 - before)])
-    return graphs.Step(train_op, report, sizes=None, tasks_of_group={})
+    return joint_step.Step(train_op, report, sizes=None, tasks_of_group={})
 
   def _build(self, mode="SESSION"):
     start = execution.build(_message(mode), self._trace)

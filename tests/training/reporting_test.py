@@ -9,7 +9,10 @@ import numpy as np
 
 from mtl_graph import config
 from mtl_graph.data import batches
+from mtl_graph.data import labels
+from mtl_graph.data import splits
 from mtl_graph.model import graphs
+from mtl_graph.model import joint_step
 from mtl_graph.training import reporting
 from mtl_graph.training import run_state
 
@@ -42,7 +45,7 @@ _METRICS = {"late": {"loss": 0.25, "auc": 0.875},
 
 def _report(losses, weights, total):
   losses, weights = np.float32(losses), np.float32(weights)
-  return graphs.Report(losses, weights, np.ones_like(losses), None, None,
+  return joint_step.Report(losses, weights, np.ones_like(losses), None, None,
                        np.float32(total))
 
 
@@ -110,6 +113,59 @@ class TablesTest(absltest.TestCase):
         "warning: feature 'b' reads column 'b', the label of task 'delay'",
         "warning: feature 'c': 1 of 3 training rows are missing or not known",
         "warning: feature 'd': 2 of 3 training rows are missing or not known"])
+
+  def test_warnings_of_sets_and_of_labels_of_several_columns(self):
+    experiment = config.parse("""
+      data {
+        feature { name: "y" numeric {} }
+        feature { name: "tags" categorical {
+          num_buckets: 3 embedding_dimension: 2 values { max_values: 2 } } }
+        feature { name: "z" column: "label_1" use: WIDE
+                  categorical { num_buckets: 2 } }
+        feature { name: "t" use: WIDE
+                  cross { feature: "y" feature: "z" hash_buckets: 2 } }
+      }
+      model { task { name: "v" regression { size: 2 }
+                     label { column: ["label_0", "label_1"] } } }""")
+    # A set may be empty; one with a category that is not known counts once.
+    ids = np.array([[-1, -1, 0, 0], [3, 3, 1, 1], [0, 3, 1, 1]])
+    self.assertEqual(reporting.warnings(experiment, {"train": batches.Batch(
+        None, ids, None, np.ones([3, 1]))}), [
+            "warning: feature 'tags': 2 of 3 training rows are missing or not "
+            "known",
+            "warning: feature 'z' reads column 'label_1', the label of task "
+            "'v'"])
+
+  def test_uncertainty_of_other_heads(self):
+    tasks = config.parse("""model {
+      task { name: "q" quantiles { level: 0.5 } label { scale: 2 } }
+      task { name: "l" regression {} label { log1p: true } }
+      task { name: "n" count {} } }""").model.task
+    table = reporting.uncertainty_table(tasks, {
+        "q": np.log(4), "l": np.log(4), "n": 0})
+    # What is learned on a logarithm has no unit of the label's.
+    self.assertEqual([line.split()[2] for line in table.split("\n")[1:]],
+                     ["1.0000", "-", "-"])
+
+
+class RowsLineTest(absltest.TestCase):
+
+  def _split(self, count, dropped=0):
+    return splits.Split({}, labels.Labels(np.zeros([count, 1]), None), {},
+                        dropped)
+
+  def test_counts_the_rows_of_each_split(self):
+    self.assertEqual(reporting.rows_line(
+        {"train": self._split(1200), "test": self._split(7)}, 1200),
+                     "rows: train 1,200, test 7")
+
+  def test_says_what_was_dropped_and_resampled(self):
+    self.assertEqual(reporting.rows_line(
+        {"train": self._split(1200, 34), "test": self._split(7, 1)}, 2000),
+                     "rows: train 1,200 (34 dropped, 2,000 an epoch as "
+                     "resampled), test 7 (1 dropped)")
+    self.assertEqual(reporting.rows_line({"train": self._split(12)}, 8),
+                     "rows: train 12 (8 an epoch as resampled)")
 
 
 class _Terminal(io.StringIO):

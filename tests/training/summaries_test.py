@@ -53,8 +53,9 @@ _EVERY_TIME = frozenset(
     + ["gradient_cosine/a/b", "gradient_cosine/a/k", "gradient_cosine/b/k"]
     + ["loss/total", "throughput/examples_per_second"])
 _EVALUATED = frozenset(
-    [f"metric/a/{name}" for name in ("loss", "auc", "log_loss", "accuracy",
-                                     "f1", "calibration")]
+    [f"metric/a/{name}" for name in (
+        "loss", "auc", "pr_auc", "log_loss", "accuracy", "precision", "recall",
+        "f1", "calibration")]
     + [f"metric/b/{name}" for name in ("loss", "rmse", "mae", "r2",
                                        "normalized_mse")]
     + [f"metric/k/{name}" for name in ("loss", "log_loss", "accuracy", "f1")])

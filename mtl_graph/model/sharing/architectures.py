@@ -1,25 +1,30 @@
 """Chooses the architecture, and puts towers and heads on it."""
 
 import collections
-from typing import Dict, Mapping
+from typing import Dict
 
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph import outline
+from mtl_graph.data import features as features_lib
 from mtl_graph.model import heads
+from mtl_graph.model import inputs as inputs_lib
 from mtl_graph.model import stacks
 from mtl_graph.model.sharing import hard_sharing
+from mtl_graph.protos import data_pb2
 from mtl_graph.protos import model_pb2
 
 
-def build(model: model_pb2.Model, features: Mapping[str, tf.Tensor],
-          mode: stacks.Mode) -> Dict[str, tf.Tensor]:
-  """Builds the network from features to logits.
+def build(model: model_pb2.Model, data: data_pb2.Data,
+          transformed: features_lib.Transformed, mode: stacks.Mode
+          ) -> Dict[str, tf.Tensor]:
+  """Builds the network from transformed features to logits.
 
   Args:
     model: The `Model` message.
-    features: Tensors of shape `[B, D]` by feature.
+    data: The `Data` message.
+    transformed: The transformed rows.
     mode: A `stacks.Mode`.
 
   Returns:
@@ -28,10 +33,8 @@ def build(model: model_pb2.Model, features: Mapping[str, tf.Tensor],
   Raises:
     ConfigError: If the architecture is not built.
   """
-  held = [stacks.hold(tensor, f"embedding/{name}", mode)
-          for name, tensor in features.items()]
-  inputs = tf.concat(held, 1) if len(held) > 1 else held[0]
-  shared = _build_shared(model, inputs, mode)
+  inputs = inputs_lib.build(data.feature, transformed, mode)
+  shared = _build_shared(model, inputs.deep, mode)
   tasks = {task.name: task for task in model.task}
   logits = {}
   for name in outline.estimate_order(model.task):
@@ -44,8 +47,11 @@ def build(model: model_pb2.Model, features: Mapping[str, tf.Tensor],
       read.append(tf.stop_gradient(tensor) if estimate.stop_gradient
                   else tensor)
     tensor = tf.concat(read, 1) if len(read) > 1 else read[0]
-    tensor = stacks.build(task.tower, tensor, f"tower/{name}", mode)
-    head = heads.logits(task, tensor, mode.seed)
+    tensor = stacks.build(task.tower.layer, tensor, f"tower/{name}", mode)
+    score = heads.score(task, tensor, mode.seed)
+    wide = inputs_lib.wide_logits(data.feature, inputs.wide, name,
+                                  score.shape.as_list()[1])
+    head = heads.logits(task, score if wide is None else score + wide)
     logits[name] = stacks.hold(head, f"head/{name}", mode)
   return collections.OrderedDict((name, logits[name]) for name in tasks)
 

@@ -17,12 +17,12 @@ def build(config: model_pb2.HardSharing, inputs: tf.Tensor,
 
   Args:
     config: The `HardSharing` message.
-    inputs: The features, shape `[B, D]`.
+    inputs: The features, shape `[B, D]`, or `[B, H, W, C]` of images.
     tasks: Names of the tasks.
     mode: A `stacks.Mode`.
 
   Returns:
-    A dict from task to what it reads, shape `[B, D]`; here the same for all.
+    A dict from task to what it reads, of a shape that the trunk gives; here the same for all.
   """
-  trunk = stacks.build(config.trunk, inputs, "trunk", mode)
+  trunk = stacks.build(config.trunk.layer, inputs, "trunk", mode)
   return {task: trunk for task in tasks}

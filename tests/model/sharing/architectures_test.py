@@ -1,7 +1,5 @@
 """Tests of the network from features to logits."""
 
-import collections
-
 from absl.testing import absltest
 from absl.testing import parameterized
 from google.protobuf import text_format
@@ -9,13 +7,19 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph.data import features
 from mtl_graph.model import stacks
 from mtl_graph.model.sharing import architectures
+from mtl_graph.protos import data_pb2
 from mtl_graph.protos import model_pb2
 
-_FEATURES = collections.OrderedDict(
-    x=np.random.default_rng(0).normal(size=[5, 2]),
-    c=np.random.default_rng(1).normal(size=[5, 3]))
+_DATA = text_format.Parse("""
+  feature { name: "x" categorical { num_buckets: 6 embedding_dimension: 2
+                                    initializer { normal: 1 } } }
+  feature { name: "c" categorical { num_buckets: 7 embedding_dimension: 3
+                                    initializer { normal: 1 } } }""",
+                          data_pb2.Data())
+_IDS = np.array([[0, 7], [3, 1], [6, 1], [2, 5], [4, 0]])
 
 # A text proto per architecture; None: parsed, not built yet.
 _ARCHITECTURES = {
@@ -24,6 +28,7 @@ _ARCHITECTURES = {
     "mixture_of_experts": None,
 }
 _TRUNK = _ARCHITECTURES["hard_sharing"]
+_SHARED = ("embedding/x", "embedding/c", "trunk/dense")
 _TOWER = "tower { layer { dense { units: 3 activation: TANH } } }"
 
 
@@ -31,22 +36,32 @@ def _model(text):
   return text_format.Parse(text, model_pb2.Model())
 
 
-def _build(model, features=None):
-  """Builds a model in the current graph; returns features and logits."""
-  features = features or collections.OrderedDict(
-      (name, tf.constant(array, tf.float32))
-      for name, array in _FEATURES.items())
-  return features, architectures.build(
-      model, features,
-      stacks.Mode(False, 1, None, frozenset(model.stop_gradient)))
+def _build(model, ids=None, data=_DATA):
+  """Builds a model in the current graph; returns its logits."""
+  ids = tf.constant(_IDS, tf.int32) if ids is None else ids
+  return architectures.build(
+      model, data, features.Transformed(tf.zeros([tf.shape(ids)[0], 0]), ids),
+      stacks.Mode(1, None, frozenset(model.stop_gradient), []))
 
 
-def _reached(logits, others=()):
-  """Returns the names of variables and positions of tensors with gradient."""
+def _run(logits, session):
+  """Returns the logits, and every trainable variable by name."""
+  session.run(tf.global_variables_initializer())
+  return session.run([dict(logits),
+                      {v.op.name: v for v in tf.trainable_variables()}])
+
+
+def _inputs(v):
+  """Returns what the trunk reads, made of the variables."""
+  return np.concatenate([v["embedding/x/embeddings"][_IDS[:, 0]],
+                         v["embedding/c/embeddings"][_IDS[:, 1]]], 1)
+
+
+def _reached(logits):
+  """Returns the names of the variables that get a gradient."""
   variables = tf.trainable_variables()
-  gradients = tf.gradients(logits, variables + list(others))
-  names = [v.op.name for v in variables] + list(range(len(others)))
-  return {name for name, g in zip(names, gradients) if g is not None}
+  return {v.op.name for v, g in zip(variables, tf.gradients(logits, variables))
+          if g is not None}
 
 
 def _scopes(names):
@@ -70,9 +85,8 @@ class BuildTest(parameterized.TestCase, tf.test.TestCase):
             "not build it; allowed: hard_sharing"):
           _build(model)
         return
-      _, logits = _build(model)
-      session.run(tf.global_variables_initializer())
-      self.assertEqual(session.run(logits["a"]).shape, (5, 1))
+      found, _ = _run(_build(model), session)
+      self.assertEqual(found["a"].shape, (5, 1))
 
   def test_no_architecture_is_refused(self):
     with tf.Graph().as_default(), self.assertRaises(config.ConfigError):
@@ -83,12 +97,8 @@ class BuildTest(parameterized.TestCase, tf.test.TestCase):
         task {{ name: "a" regression {{}} {_TOWER} }}
         task {{ name: "b" multiclass {{ num_classes: 3 }} }}""")
     with tf.Graph().as_default(), tf.Session() as session:
-      _, logits = _build(model)
-      session.run(tf.global_variables_initializer())
-      found, v = session.run(
-          [dict(logits), {v.op.name: v for v in tf.trainable_variables()}])
-    inputs = np.concatenate(list(_FEATURES.values()), 1)
-    trunk = inputs @ v["trunk/dense/kernel"]
+      found, v = _run(_build(model), session)
+    trunk = _inputs(v) @ v["trunk/dense/kernel"]
     tower = np.tanh(trunk @ v["tower/a/dense/kernel"])
     self.assertAllClose(found["a"], tower @ v["head/a/kernel"], rtol=1e-5)
     self.assertAllClose(found["b"], trunk @ v["head/b/kernel"], rtol=1e-5)
@@ -98,13 +108,13 @@ class BuildTest(parameterized.TestCase, tf.test.TestCase):
         task { name: "b" binary {} estimate { task: "a" form: LOGIT } }
         task { name: "a" binary {} }""")
     with tf.Graph().as_default():
-      _, logits = _build(model)
+      logits = _build(model)
       self.assertEqual(list(logits), ["b", "a"])
 
   def test_unknown_batch_size(self):
     model = _model(_TRUNK + 'task { name: "a" binary {} }')
     with tf.Graph().as_default():
-      _, logits = _build(model, {"x": tf.placeholder(tf.float32, [None, 2])})
+      logits = _build(model, tf.placeholder(tf.int32, [None, 2]))
       self.assertEqual(logits["a"].shape.as_list(), [None, 1])
 
 
@@ -120,12 +130,8 @@ class EstimateTest(parameterized.TestCase, tf.test.TestCase):
       ("binary {}", 1), ("multiclass { num_classes: 3 }", 3))
   def test_joins_the_input_of_the_tower_after_the_trunk(self, a, width):
     with tf.Graph().as_default(), tf.Session() as session:
-      _, logits = _build(self._model(a=a))
-      session.run(tf.global_variables_initializer())
-      found, v = session.run(
-          [dict(logits), {v.op.name: v for v in tf.trainable_variables()}])
-    trunk = np.concatenate(list(_FEATURES.values()), 1) @ v[
-        "trunk/dense/kernel"]
+      found, v = _run(_build(self._model(a=a)), session)
+    trunk = _inputs(v) @ v["trunk/dense/kernel"]
     z = np.tanh(trunk @ v["tower/a/dense/kernel"]) @ v["head/a/kernel"]
     probability = 1 / (1 + np.exp(-z)) if width == 1 else (
         np.exp(z) / np.exp(z).sum(1, keepdims=True))
@@ -141,25 +147,25 @@ class EstimateTest(parameterized.TestCase, tf.test.TestCase):
       self.assertEqual(shapes["head/b/kernel"], [5, 1])
 
   @parameterized.parameters(
-      ("", {"tower/b/dense", "head/b", "trunk/dense"}),
-      ("stop_gradient: true", {"tower/b/dense", "head/b", "trunk/dense"}),
-      ("stop_gradient: false", {"tower/b/dense", "head/b", "trunk/dense",
+      ("", {"tower/b/dense", "head/b", *_SHARED}),
+      ("stop_gradient: true", {"tower/b/dense", "head/b", *_SHARED}),
+      ("stop_gradient: false", {"tower/b/dense", "head/b", *_SHARED,
                                 "tower/a/dense", "head/a"}))
   def test_gradient_flows_into_the_other_task_only_if_told_to(
       self, estimate, expected):
     with tf.Graph().as_default():
-      _, logits = _build(self._model(estimate))
+      logits = _build(self._model(estimate))
       self.assertEqual(_scopes(_reached(logits["b"])), expected)
       # The cut is at the edge: A's own gradient is whole in either case.
       self.assertEqual(_scopes(_reached(logits["a"])),
-                       {"tower/a/dense", "head/a", "trunk/dense"})
+                       {"tower/a/dense", "head/a", *_SHARED})
 
   def test_two_readers_may_differ(self):
     extra = """task { name: "c" binary {}
                       estimate { task: "a" form: LOGIT stop_gradient: false } }
                """
     with tf.Graph().as_default():
-      _, logits = _build(self._model(extra=extra))
+      logits = _build(self._model(extra=extra))
       self.assertNotIn("head/a/kernel", _reached(logits["b"]))
       self.assertIn("head/a/kernel", _reached(logits["c"]))
 
@@ -171,7 +177,7 @@ class EstimateTest(parameterized.TestCase, tf.test.TestCase):
                                                   stop_gradient: false } }
         task { name: "a" binary {} }""")
     with tf.Graph().as_default():
-      _, logits = _build(model)
+      logits = _build(model)
       self.assertContainsSubset(["head/a/kernel", "head/b/kernel"],
                                 _reached(logits["c"]))
 
@@ -184,7 +190,7 @@ class EstimateTest(parameterized.TestCase, tf.test.TestCase):
                estimate { task: "a" form: LOGIT }
                estimate { task: "m" form: LOGIT } }""")
     with tf.Graph().as_default(), tf.Session() as session:
-      _, logits = _build(model)
+      logits = _build(model)
       kernel = tf.trainable_variables("head/b/kernel")[0]
       self.assertEqual(kernel.shape.as_list(), [5 + 4 + 1 + 4, 1])
       session.run(tf.global_variables_initializer())
@@ -193,25 +199,85 @@ class EstimateTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(found["b"], found["a"])
 
 
+class WideTest(parameterized.TestCase, tf.test.TestCase):
+
+  _WIDE = text_format.Parse("""
+    feature { name: "x" categorical { num_buckets: 6 embedding_dimension: 2
+                                      initializer { normal: 1 } } }
+    feature { name: "c" categorical { num_buckets: 7 } use: WIDE }""",
+                            data_pb2.Data())
+
+  def _logits(self, model):
+    """Returns logits without and with wide weights, and these."""
+    with tf.Graph().as_default(), tf.Session() as session:
+      logits = _build(model, data=self._WIDE)
+      before, _ = _run(logits, session)
+      weights = {}
+      for v in tf.trainable_variables("wide/"):
+        weights[v.op.name] = np.random.default_rng(1).normal(size=v.shape)
+        v.load(weights[v.op.name], session)
+      return before, session.run(dict(logits)), weights
+
+  @parameterized.parameters(
+      ("binary {}", 1), ("multiclass { num_classes: 3 }", 3),
+      ("multilabel { num_labels: 3 }", 3), ("regression { size: 2 }", 2),
+      ("count {}", 1), ("quantiles { level: [0.1, 0.9] }", 2))
+  def test_its_logits_are_added_to_those_of_the_head(self, head, width):
+    model = _model(_TRUNK + f'task {{ name: "a" {head} }}')
+    before, after, weights = self._logits(model)
+    self.assertEqual({n: w.shape for n, w in weights.items()},
+                     {"wide/a/c/weights": (8, width)})
+    self.assertAllClose(
+        after["a"] - before["a"],
+        np.eye(8)[_IDS[:, 1]] @ weights["wide/a/c/weights"], rtol=1e-4,
+        atol=1e-5)
+
+  def test_it_moves_the_score_of_an_ordinal_task(self):
+    model = _model(_TRUNK + 'task { name: "a" ordinal { num_classes: 4 } }')
+    before, after, weights = self._logits(model)
+    self.assertEqual(weights["wide/a/c/weights"].shape, (8, 1))
+    # All logits of a row alike, against the score.
+    self.assertAllClose(
+        before["a"] - after["a"],
+        np.eye(8)[_IDS[:, 1]] @ weights["wide/a/c/weights"] * [1, 1, 1],
+        rtol=1e-4, atol=1e-5)
+
+  def test_every_task_has_its_own_and_estimates_hold_them(self):
+    model = _model("hard_sharing {}" + """
+        task { name: "a" regression {} }
+        task { name: "b" regression {} estimate { task: "a" form: VALUE } }""")
+    before, after, weights = self._logits(model)
+    self.assertCountEqual(weights, ["wide/a/c/weights", "wide/b/c/weights"])
+    self.assertNotAllClose(before["a"], after["a"])
+    self.assertNotAllClose(after["b"] - before["b"],
+                           np.eye(8)[_IDS[:, 1]] @ weights["wide/b/c/weights"])
+
+  def test_a_held_head_holds_its_wide_part(self):
+    model = _model(_TRUNK + 'task { name: "a" binary {} } '
+                   'stop_gradient: "head/a"')
+    with tf.Graph().as_default():
+      logits = _build(model, data=self._WIDE)
+      self.assertEmpty(_reached(logits["a"]))
+
+
 class StopGradientTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters(
-      ("embedding/x", {"trunk/dense", "tower/a/dense", "head/a"}, {1}),
-      ("embedding/c", {"trunk/dense", "tower/a/dense", "head/a"}, {0}),
-      ("trunk/dense", {"tower/a/dense", "head/a"}, set()),
-      ("tower/a/dense", {"head/a"}, set()),
-      ("head/a", set(), set()),
-      ("tower/b/dense", {"trunk/dense", "tower/a/dense", "head/a"}, {0, 1}))
-  def test_holds_the_named_tensor(self, held, variables, features):
+      ("embedding/x", {"embedding/c", "trunk/dense", "tower/a/dense",
+                       "head/a"}),
+      ("embedding/c", {"embedding/x", "trunk/dense", "tower/a/dense",
+                       "head/a"}),
+      ("trunk/dense", {"tower/a/dense", "head/a"}),
+      ("tower/a/dense", {"head/a"}),
+      ("head/a", set()),
+      ("tower/b/dense", {*_SHARED, "tower/a/dense", "head/a"}))
+  def test_holds_the_named_tensor(self, held, variables):
     model = _model(_TRUNK + f"""
         task {{ name: "a" binary {{}} {_TOWER} }}
         task {{ name: "b" binary {{}} {_TOWER} }} stop_gradient: "{held}" """)
     with tf.Graph().as_default():
-      inputs, logits = _build(model)
-      reached = _reached(logits["a"], inputs.values())
-      self.assertEqual({r for r in reached if isinstance(r, int)}, features)
-      self.assertEqual(_scopes(r for r in reached if isinstance(r, str)),
-                       variables)
+      logits = _build(model)
+      self.assertEqual(_scopes(_reached(logits["a"])), variables)
 
   def test_held_head_is_held_for_readers_of_its_estimate_too(self):
     model = _model(_TRUNK + """
@@ -220,7 +286,7 @@ class StopGradientTest(parameterized.TestCase, tf.test.TestCase):
                  task: "a" form: LOGIT stop_gradient: false } }
         stop_gradient: "head/a" """)
     with tf.Graph().as_default():
-      _, logits = _build(model)
+      logits = _build(model)
       self.assertNotIn("head/a/kernel", _reached(logits["b"]))
 
 

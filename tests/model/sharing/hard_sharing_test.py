@@ -12,7 +12,7 @@ from mtl_graph.protos import model_pb2
 def _build(text, inputs):
   return hard_sharing.build(
       text_format.Parse(text, model_pb2.HardSharing()), inputs, ["a", "b"],
-      stacks.Mode(False, 1, None, frozenset()))
+      stacks.Mode(1, None, frozenset(), []))
 
 
 class HardSharingTest(tf.test.TestCase):

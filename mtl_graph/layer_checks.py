@@ -1,0 +1,82 @@
+"""Finds what is wrong with layers, one by one."""
+
+from mtl_graph import field_checks
+from mtl_graph.protos import layers_pb2
+
+
+def check(layers, path: str, report: field_checks.Report) -> None:
+  """Reports what is wrong with each of the layers of a stack.
+
+  Whether one fits to the next `layer_outline.build` says.
+
+  Args:
+    layers: The `Layer` messages.
+    path: Where the stack sits in the experiment.
+    report: Takes a field's path and its problem.
+  """
+  for i, layer in enumerate(layers):
+    where = f"{path}.layer[{i}]"
+    kind = field_checks.kind_of(layer, "kind", where, report)
+    where = f"{where}.{kind}"
+    if kind == "dense":
+      field_checks.at_least(layer.dense, "units", 1, where, report)
+      check_weights(layer.dense, where, report)
+    elif kind == "dropout":
+      _check_dropout(layer.dropout, where, report)
+    elif kind == "batch_normalization":
+      norm = layer.batch_normalization
+      field_checks.share(norm, "momentum", where, report)
+      field_checks.above_zero(norm, "epsilon", where, report)
+    elif kind == "layer_normalization":
+      field_checks.above_zero(layer.layer_normalization, "epsilon", where,
+                              report)
+    elif kind == "conv2d":
+      field_checks.at_least(layer.conv2d, "filters", 1, where, report)
+      _check_pair(layer.conv2d, "kernel_size", True, where, report)
+      _check_pair(layer.conv2d, "stride", False, where, report)
+      check_weights(layer.conv2d, where, report)
+    elif kind in ("max_pooling", "average_pooling"):
+      _check_pair(getattr(layer, kind), "size", True, where, report)
+      _check_pair(getattr(layer, kind), "stride", False, where, report)
+    elif kind == "residual":
+      if not layer.residual.layer:
+        report(f"{where}.layer", "found none; allowed: at least one")
+      check(layer.residual.layer, where, report)
+    elif kind == "activation" and not layer.activation.HasField("function"):
+      report(f"{where}.function", "found nothing; required")
+
+
+def check_weights(message, path: str, report: field_checks.Report) -> None:
+  """Reports what is wrong with how a layer's weights start and are penalized.
+
+  Args:
+    message: A message with the fields `initializer` and `regularization`.
+    path: Where it sits in the experiment.
+    report: Takes a field's path and its problem.
+  """
+  if message.HasField("initializer"):
+    where = f"{path}.initializer"
+    initializer = message.initializer
+    kind = field_checks.kind_of(initializer, "kind", where, report)
+    if kind in ("uniform", "normal", "truncated_normal", "orthogonal"):
+      field_checks.above_zero(initializer, kind, where, report)
+  for field in ("l1", "l2"):
+    field_checks.at_least(message.regularization, field, 0,
+                          f"{path}.regularization", report)
+
+
+def _check_dropout(dropout: layers_pb2.Dropout, path, report) -> None:
+  if not (dropout.HasField("rate") and 0 <= dropout.rate < 1):
+    found = dropout.rate if dropout.HasField("rate") else "nothing"
+    report(f"{path}.rate", f"found {found}; allowed: at least 0 and below 1")
+
+
+def _check_pair(message, field, required, path, report) -> None:
+  """Reports a height and width that are not one or two numbers above 0."""
+  values = getattr(message, field)
+  if len(values) > 2 or (required and not values):
+    report(f"{path}.{field}", f"found {len(values)} numbers; allowed: one, or "
+           "height and width" + ("" if required else ", or none"))
+  for i, value in enumerate(values):
+    if value < 1:
+      report(f"{path}.{field}[{i}]", f"found {value}; allowed: at least 1")

@@ -1,0 +1,68 @@
+"""Exponential moving averages of the trainable variables."""
+
+from typing import List, Sequence, Tuple
+
+import tensorflow.compat.v1 as tf
+
+_SUFFIX = "/ExponentialMovingAverage"
+
+
+def name_of(variable: str) -> str:
+  """Returns the name of a variable's average, which is that of TensorFlow 1."""
+  return variable + _SUFFIX
+
+
+def get_average(getter, name: str, *args, **kwargs) -> tf.Variable:
+  """Makes (or reuses) a variable and its average, and returns the average.
+
+  A `custom_getter` of `tf.variable_scope`. The average starts as the variable
+  does, since initial values are a function of the variable's name. What is not
+  trainable has none and is returned itself.
+  """
+  variable = getter(name, *args, **kwargs)
+  if not kwargs.get("trainable", True):
+    return variable
+  kwargs["trainable"] = False
+  return getter(name_of(name), *args, **kwargs)
+
+
+def pairs() -> List[Tuple[tf.Variable, tf.Variable]]:
+  """Returns every average of the graph with the variable it is one of."""
+  by_name = {v.op.name: v for v in tf.global_variables()}
+  return [(by_name[name_of(v.op.name)], v) for v in tf.trainable_variables()
+          if name_of(v.op.name) in by_name]
+
+
+def update(averaged: Sequence[Tuple[tf.Variable, tf.Variable]], decay: float,
+           step: tf.Tensor) -> List[tf.Operation]:
+  """Lets averages follow their variables.
+
+  ```
+    average = average - (1 - d) (average - variable)
+    d = min(decay, (1 + step) / (10 + step))
+  ```
+
+  as `tf.train.ExponentialMovingAverage` does with `num_updates=step`.
+
+  Args:
+    averaged: Pairs of an average and its variable.
+    decay: How much of an average a step keeps.
+    step: The global step before this step, integer scalar.
+
+  Returns:
+    The ops; they read the variables when they run.
+  """
+  with tf.name_scope("moving_average"):
+    count = tf.cast(step, tf.float32)
+    kept = tf.minimum(tf.constant(decay, tf.float32),
+                      (1.0 + count) / (10.0 + count))
+    return [average.assign_sub(
+        (average.read_value() - variable.read_value()) * (1.0 - kept),
+        read_value=False) for average, variable in averaged]
+
+
+def start_anew(averaged: Sequence[Tuple[tf.Variable, tf.Variable]]
+               ) -> tf.Operation:
+  """Returns the op that sets averages to their variables."""
+  return tf.group(*[average.assign(variable, read_value=False)
+                    for average, variable in averaged])

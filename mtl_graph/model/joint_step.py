@@ -1,0 +1,303 @@
+"""One step of joint training: from a batch to the update of all groups."""
+
+import collections
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph.data import batches
+from mtl_graph.data import features as features_lib
+from mtl_graph.model import averages
+from mtl_graph.model import gradients as gradients_lib
+from mtl_graph.model import graphs
+from mtl_graph.model import losses
+from mtl_graph.model import optimizers
+from mtl_graph.model import variable_groups
+from mtl_graph.model import weighting
+from mtl_graph.ops import task_losses as task_losses_ops
+from mtl_graph.protos import experiment_pb2
+
+# What steps measured, each of shape [..., T] or [..., G], `total` of [...].
+Report = collections.namedtuple(
+    "Report", ["task_losses", "label_weights", "task_weights", "gradient_norms",
+               "learning_rates", "total"])
+
+# The rows of a batch by its number, counted over the whole run.
+BatchOf = Callable[[tf.Tensor], batches.Batch]
+
+
+class Step(NamedTuple):
+  """One step of training.
+
+  Attributes:
+    train_op: The op that runs it.
+    report: What it measured, float32 `[R]`; `unpack_report` takes it apart.
+    sizes: A `Report` of how many numbers of the report each field takes.
+    tasks_of_group: Names of the tasks whose losses reach each group.
+  """
+  train_op: tf.Operation
+  report: tf.Tensor
+  sizes: Report
+  tasks_of_group: Dict[str, List[str]]
+
+
+class _Pass(NamedTuple):
+  """What one batch, or the mean of several, gives.
+
+  Attributes:
+    gradients: By group, None where a loss does not reach a variable.
+    task_losses: Mean loss of each task, shape `[T]`.
+    label_weights: Weight of each task's labels, shape `[T]`.
+    task_weights: Factor on each task's loss, shape `[T]`.
+    total: The total loss, shape `[]`.
+  """
+  gradients: Dict[str, List[Optional[tf.Tensor]]]
+  task_losses: tf.Tensor
+  label_weights: tf.Tensor
+  task_weights: tf.Tensor
+  total: tf.Tensor
+
+
+def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
+          batch_of: BatchOf, step: tf.Tensor,
+          may_lack_labels: Sequence[bool]) -> Step:
+  """Adds one step of joint training to the current graph.
+
+  Features to logits to task losses to one loss; one backward pass over the
+  concatenated variables of all groups; an optimizer per group, applied once all
+  gradients are there; the step counted once all groups are updated.
+
+  Args:
+    experiment: The experiment, valid.
+    model: What `graphs.build` returned.
+    batch_of: Gives the rows of a batch.
+    step: The global step as this step finds it, int64 scalar.
+    may_lack_labels: Whether each task may be without labels in a step. A group
+      whose every task is without is left as it is.
+
+  Returns:
+    A `Step`.
+
+  Raises:
+    ConfigErrors: If no task's loss reaches a group that is trained.
+  """
+  training = experiment.training
+  trained = {g.name: g for g in model.groups if not g.frozen}
+  count, updates, tasks_of_group = training.accumulate_batches, [], {}
+
+  def run(number):
+    return _run_batch(experiment, model, batch_of(number), number, updates,
+                      tasks_of_group)
+
+  first = run(step if count == 1 else step * count)
+  _check_reached(model.groups, first.gradients)
+  done = first if count == 1 else _accumulate(first, run, step, count, updates)
+  norms = {name: gradients_lib.norm(done.gradients[name],
+                                    f"gradient_norm/{name}")
+           for name in trained}
+  clipped = {name: gradients_lib.clip(group.clipping, done.gradients[name],
+                                      norms[name])
+             for name, group in trained.items()}
+  conditions = _conditions(model, tasks_of_group, experiment.model.task,
+                           done.label_weights, may_lack_labels, step)
+  rates, applied = {}, []
+  # No group may read what another has already updated.
+  barrier = [g for some in clipped.values() for g in some if g is not None]
+  with tf.control_dependencies(barrier + updates):
+    for name, group in trained.items():
+      message = _optimizer_of(training, group)
+      rates[name] = optimizers.learning_rate(message, step)
+      applied.append(optimizers.apply(
+          optimizers.build(message, rates[name], step), f"optimizer/{name}",
+          clipped[name], model.variables[name], conditions.get(name),
+          optimizers.weight_decay(message, rates[name], group.weight_decay)))
+  if model.averaged:
+    with tf.control_dependencies(applied):
+      applied += averages.update(model.averaged, training.moving_average.decay,
+                                 step)
+  train_op = optimizers.group(applied + updates, model.global_step)
+  with tf.name_scope("report"):
+    fields = Report(
+        done.task_losses, done.label_weights, done.task_weights,
+        tf.stack(list(norms.values())), tf.stack(list(rates.values())),
+        tf.reshape(done.total, [1]))
+    # One tensor, hence one fetch per step.
+    report = tf.concat(fields, 0)
+  return Step(train_op, report, Report(*[f.shape.as_list()[0] for f in fields]),
+              tasks_of_group)
+
+
+def _run_batch(experiment, model, batch, number, updates, tasks_of_group
+               ) -> _Pass:
+  """Goes forward and backward over one batch."""
+  tasks = experiment.model.task
+  logits = graphs.forward(experiment, features_lib.Transformed(
+      batch.numbers, batch.ids), number, updates)
+  task_losses = losses.build(tasks, logits, batch.labels, batch.weights)
+  combined = weighting.build(experiment.training.joint.loss, tasks, task_losses)
+  if not tasks_of_group:
+    tasks_of_group.update(_tasks_of_groups(model, tasks, task_losses))
+  trained = [g for g in model.groups if not g.frozen]
+  sparse = [g.name for g in trained if _optimizer_of(
+      experiment.training, g).WhichOneof("kind") == "lazy_adam"]
+  total = weighting.add_penalties(combined.loss, model.outline.penalties,
+                                  model.variables)
+  gradients = gradients_lib.densify(gradients_lib.build(
+      total, collections.OrderedDict(
+          (g.name, model.variables[g.name]) for g in trained)), sparse)
+  return _Pass(gradients, combined.task_losses,
+               tf.stack([task_losses[task.name].weight for task in tasks]),
+               combined.task_weights, total)
+
+
+def _accumulate(first, run, step, count, updates) -> _Pass:
+  """Averages what `count` batches give; the first is already there."""
+  names = [name for name, some in first.gradients.items() for _ in some]
+  flat = [g for some in first.gradients.values() for g in some]
+  present = [i for i, g in enumerate(flat) if g is not None]
+
+  def summands(one, its_updates):
+    found = [g for some in one.gradients.values() for g in some]
+    with tf.control_dependencies(its_updates):
+      return [tf.identity(t) for t in (
+          one.task_losses * one.label_weights, one.label_weights,
+          one.task_weights, one.total, *[found[i] for i in present])]
+
+  def body(k, *sums):
+    before = len(updates)
+    one = run(step * count + k)
+    # Moving statistics are updated inside of the loop, batch by batch.
+    own = updates[before:]
+    del updates[before:]
+    return [k + 1] + [a + b for a, b in zip(sums, summands(one, own))]
+
+  start = summands(first, updates)
+  with tf.control_dependencies(updates):
+    # Else the loop would begin beside the first batch: what it is given enters
+    # it one by one, and its own updates ask for nothing but the counter.
+    second = tf.identity(tf.constant(1, tf.int64))
+  del updates[:]
+  results = tf.while_loop(
+      lambda k, *unused: k < count, body, [second] + start,
+      parallel_iterations=1, maximum_iterations=count - 1,
+      name="accumulate_batches")
+  numerators, weights, task_weights, total = results[1:5]
+  mean = [None] * len(flat)
+  for i, gradient in zip(present, results[5:]):
+    mean[i] = gradient / count
+  gradients = collections.OrderedDict((name, []) for name in first.gradients)
+  for name, gradient in zip(names, mean):
+    gradients[name].append(gradient)
+  return _Pass(gradients, tf.math.divide_no_nan(numerators, weights), weights,
+               task_weights / count, total / count)
+
+
+def _optimizer_of(training, group):
+  return (group.optimizer if group.HasField("optimizer")
+          else training.default_optimizer)
+
+
+def unpack_report(report: np.ndarray, sizes: Report) -> Report:
+  """Takes the report of one or more steps apart.
+
+  Args:
+    report: What a `Step` reported, shape `[..., R]`.
+    sizes: The `sizes` of that step.
+
+  Returns:
+    A `Report`; its groups are those that are trained, in order.
+  """
+  parts = Report(*np.split(report, np.cumsum(sizes)[:-1], axis=-1))
+  return parts._replace(total=parts.total[..., 0])
+
+
+def gradient_cosines(experiment: experiment_pb2.Experiment, model: graphs.Graph,
+                     batch: batches.Batch, number: tf.Tensor
+                     ) -> Dict[Tuple[str, str], tf.Tensor]:
+  """Measures how far tasks agree on where shared variables should go.
+
+  ```
+    cos_ij = <g_i, g_j> / (|g_i| |g_j|)
+  ```
+
+  with `g_i` the gradient of task i's loss in the shared variables that are
+  trained. Below zero, a step for one task is a step against the other.
+
+  Args:
+    experiment: The experiment, valid.
+    model: What `graphs.build` returned.
+    batch: Rows.
+    number: Number of the batch, which keys dropout.
+
+  Returns:
+    A dict from pairs of tasks to scalars; empty where nothing is shared.
+  """
+  tasks = experiment.model.task
+  logits = graphs.forward(experiment, features_lib.Transformed(
+      batch.numbers, batch.ids), number)
+  task_losses = losses.build(tasks, logits, batch.labels, batch.weights)
+  trained = {v.op.name: v for group in model.groups if not group.frozen
+             for v in model.variables[group.name]}
+  shared = [trained[name] for name in variable_groups.shared_names(
+      [task.name for task in tasks], list(trained))]
+  if not shared:
+    return {}
+  flat = {}
+  for task in tasks:
+    gradients = tf.gradients(task_losses_ops.mean(task_losses[task.name]),
+                             shared, unconnected_gradients="zero")
+    flat[task.name] = tf.concat(
+        [tf.reshape(tf.convert_to_tensor(g), [-1]) for g in gradients], 0)
+  names = list(flat)
+  return {
+      (a, b): tf.math.divide_no_nan(
+          tf.reduce_sum(flat[a] * flat[b]),
+          tf.norm(flat[a]) * tf.norm(flat[b]))
+      for i, a in enumerate(names) for b in names[i + 1:]}
+
+
+def _check_reached(groups, gradients):
+  errors = [
+      config.ConfigError(
+          f"training.group[{i}]", f"no task's loss reaches group '{group.name}'"
+          "; allowed: groups that get a gradient, or frozen: true")
+      for i, group in enumerate(groups)
+      if group.name in gradients
+      and all(g is None for g in gradients[group.name])]
+  if errors:
+    raise config.ConfigErrors(errors)
+
+
+def _tasks_of_groups(model, tasks, task_losses):
+  """Returns the names of the tasks whose losses reach each group."""
+  variables = [v for some in model.variables.values() for v in some]
+  reached = {task.name: variable_groups.reached(task_losses[task.name].sum,
+                                                variables) for task in tasks}
+  for task, variable in model.log_variances.items():
+    reached[task].add(variable.op.name)
+  return {group: [task for task, found in reached.items()
+                  if found & {v.op.name for v in members}]
+          for group, members in model.variables.items()}
+
+
+def _conditions(model, tasks_of_group, tasks, label_weights, may_lack_labels,
+                step):
+  """Returns whether each group is to be updated, where that can be in doubt."""
+  places = {task.name: t for t, task in enumerate(tasks)}
+  lacking = {task for task, may in zip(places, may_lack_labels) if may}
+  conditions = {}
+  for group, users in tasks_of_group.items():
+    if users and lacking.issuperset(users):
+      with tf.name_scope(f"has_labels/{group}"):
+        conditions[group] = tf.reduce_any(tf.stack(
+            [label_weights[places[task]] for task in users]) > 0)
+  for group in model.groups:
+    if group.start_step:
+      with tf.name_scope(f"has_started/{group.name}"):
+        started = step >= group.start_step
+        conditions[group.name] = (
+            tf.logical_and(started, conditions[group.name])
+            if group.name in conditions else started)
+  return conditions

@@ -1,0 +1,118 @@
+"""Records a few training steps for TensorBoard's profiler."""
+
+import os
+from typing import Callable
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph.training import execution as execution_lib
+from mtl_graph.training import model_dir as model_dir_lib
+
+# Steps of this process that are left to warm up, and then recorded.
+_FIRST, _COUNT = 10, 20
+
+
+class ProfilingError(Exception):
+  """A profile that cannot be recorded."""
+
+
+class ProfiledExecution:
+  """An execution of which some steps are recorded; itself an `Execution`.
+
+  Left as a context manager, it ends a recording that still goes on.
+
+  Attributes:
+    step: The step, as traced into the graph.
+    description: What the log says of the execution.
+  """
+
+  def __init__(self, execution: execution_lib.Execution, model_dir: str,
+               steps: int, log: Callable[[str], None]):
+    """Prepares to record.
+
+    Of a process that runs 30 steps or more, the 11th to the 30th are recorded;
+    of a shorter one, those behind its first third.
+
+    Args:
+      execution: What runs the steps.
+      model_dir: The run's folder; what is recorded goes to its `profile`.
+      steps: Steps that this process is going to run, at most.
+      log: Takes the line that says where the profile is.
+    """
+    self.step = execution.step
+    self.description = execution.description
+    self._execution = execution
+    self._model_dir = model_dir
+    self._log = log
+    self._first = min(_FIRST, steps // 3)
+    self._end = self._first + _COUNT
+    self._steps = 0  # Run by this process so far.
+    self._recording = False
+
+  def __enter__(self) -> "ProfiledExecution":
+    return self
+
+  def __exit__(self, *unused_exception) -> None:
+    if self._recording:
+      self._stop()
+    elif self._steps <= self._first:
+      self._log(f"profile: nothing recorded, as this process has run "
+                f"{self._steps} steps")
+
+  def run(self, steps: int, stop: Callable[[int], bool]) -> np.ndarray:
+    """Runs steps; see `Execution.run`.
+
+    Raises:
+      ProfilingError: If another profile is being recorded.
+      ModelDirError: If the profile cannot be written.
+    """
+    reports, asked = [], False
+
+    def stop_all(done: int) -> bool:
+      nonlocal asked
+      asked = stop(sum(map(len, reports)) + done)
+      return asked
+
+    while steps > 0 and not asked:
+      if self._steps == self._first:
+        self._start()
+      count = steps
+      if self._recording:
+        count = 1
+        # TensorBoard tells steps apart by these marks.
+        with tf.compat.v2.profiler.experimental.Trace(
+            "train", step_num=self._steps, _r=1):
+          report = self._execution.run(count, stop_all)
+      else:
+        if self._steps < self._first:
+          count = min(steps, self._first - self._steps)
+        report = self._execution.run(count, stop_all)
+      reports.append(report)
+      self._steps += len(report)
+      steps -= len(report)
+      if self._recording and self._steps == self._end:
+        self._stop()
+      if len(report) < count or not np.isfinite(report[-1]).all():
+        break
+    return np.concatenate(reports)
+
+  def _start(self) -> None:
+    try:
+      tf.compat.v2.profiler.experimental.start(self._folder)
+    except tf.errors.AlreadyExistsError as error:
+      raise ProfilingError("profile: this process is recording another one; "
+                           "allowed: one at a time") from error
+    self._recording = True
+
+  def _stop(self) -> None:
+    self._recording = False
+    with model_dir_lib.writing(self._model_dir):
+      tf.compat.v2.profiler.experimental.stop()
+    self._log(f"profile of {self._steps - self._first} steps: {self._folder}; "
+              "to look at it: pip install tensorboard tensorboard-plugin-"
+              f"profile; tensorboard --logdir={self._folder}")
+
+  @property
+  def _folder(self) -> str:
+    return os.path.join(self._model_dir, "profile")

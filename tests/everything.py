@@ -1,0 +1,182 @@
+"""Valid experiments that between them use every message that is built."""
+
+import os
+
+TEXT = """\
+name: "everything"
+data {
+  train {
+    npz { path: "rows" } weight_column: "w" part { row_hash {} to: 0.8 }
+  }
+  validation { tfrecord { path: "rows" } part { key_column: "u" from: 0.8 } }
+  test { parquet { path: "rows" } part { column: "u" value: "a" } }
+  feature { name: "n" numeric { missing_value: 0 } }
+  feature { name: "id" categorical { num_buckets: 3 embedding_dimension: 2 } }
+  feature {
+    name: "words" use: WIDE_AND_DEEP
+    categorical {
+      hash_buckets: 5 embedding_dimension: 1 shared_embedding: "t"
+      initializer { uniform: 0.1 } regularization { l1: 1 l2: 1 }
+      values { max_values: 2 combiner: SUM }
+    }
+  }
+  feature {
+    name: "word"
+    categorical {
+      hash_buckets: 5 embedding_dimension: 1 shared_embedding: "t"
+      initializer { uniform: 0.1 } regularization { l1: 1 l2: 1 }
+    }
+  }
+  feature {
+    name: "past"
+    categorical {
+      counted_vocabulary { capacity: 4 min_count: 1 } one_hot {}
+      values { max_values: 3 lstm { units: 2 } }
+    }
+  }
+  feature {
+    name: "tags" categorical {
+      vocabulary: ["a", "b"] capacity: 4 multi_hot {} values { max_values: 3 }
+    }
+  }
+  feature {
+    name: "steps" categorical {
+      quantile_buckets: 3 embedding_dimension: 2
+      initializer { truncated_normal: 0.1 }
+      values { max_values: 1 gru { units: 1 } }
+    }
+  }
+  feature {
+    name: "level" use: CROSS_ONLY categorical { boundary: [0, 1] }
+  }
+  feature {
+    name: "both"
+    cross {
+      feature: ["level", "id"] hash_buckets: 7 embedding_dimension: 2
+      initializer { normal: 0.1 } regularization { l2: 1 }
+    }
+  }
+  feature {
+    name: "photo" image { height: 8 width: 8 channels: 1 divisor: 255 }
+    encoder {
+      layer {
+        conv2d {
+          filters: 2 kernel_size: [3, 2] stride: [1, 1]
+          initializer { orthogonal: 1 } regularization { l1: 0 }
+        }
+      }
+      layer { max_pooling { size: [2, 2] stride: [1, 2] } }
+      layer { average_pooling { size: 1 stride: 1 } }
+      layer { batch_normalization {} } layer { layer_normalization {} }
+      layer { residual { layer { activation { function: SWISH } } } }
+      layer { flatten {} }
+    }
+  }
+  feature {
+    name: "chart" image { height: 2 width: 2 }
+    encoder {
+      layer { global_max_pooling {} }
+    }
+  }
+  drop_rows { column: "u" one_of: ["x"] } drop_rows { column: "n" less_than: 0 }
+  resampling { task: "yes" fraction: [0.5, 0.5] }
+}
+model {
+  hard_sharing {
+    trunk {
+      layer { dropout { rate: 0.5 } }
+      layer { dense { units: 4 initializer { glorot_normal {} } } }
+    }
+  }
+  task {
+    name: "yes" binary { pos_weight: 2 label_smoothing: 0.1 focal {} }
+    label { weight_column: "w" only_when { column { column: "u" one_of: "a" } }}
+    additional_loss { weight: 1 binary { pos_weight: 3 } }
+  }
+  task {
+    name: "no" binary {}
+    label { column: "n" greater_than: 3 only_when { task: "yes" } }
+  }
+  task {
+    name: "kind"
+    multiclass { num_classes: 3 class_weight: [1, 1, 2] label_smoothing: 0.1 }
+    additional_loss { multiclass { focal { gamma: 1 } } }
+    estimate { task: "yes" form: LOGIT }
+  }
+  task {
+    name: "size" regression { loss: HUBER huber_delta: 2 size: 2 }
+    label { column: ["n", "id"] scale: 2 }
+    additional_loss { regression { loss: HUBER huber_delta: 3 } }
+  }
+  task {
+    name: "one" regression {} label { column: "n" }
+  }
+  task {
+    name: "set" multilabel { num_labels: 2 pos_weight: [1, 2] focal {} }
+  }
+  task { name: "events" count {} }
+  task { name: "stars" ordinal { num_classes: 4 } }
+  task { name: "range" quantiles { level: [0.1, 0.9] } }
+}
+training {
+  num_steps: 2
+  joint { loss { sum {} } }
+  default_optimizer { adam { learning_rate { constant: 0.1 } } }
+  group {
+    name: "deep" clipping { global_norm: 1 } weight_decay: 0.1 start_step: 1
+    scope: ["embedding", "encoder", "trunk"]
+  }
+  group { name: "heads" scope: ["head", "wide"] clipping { norm: 1 } }
+  checkpoint { keep: 1 }
+  execution { steps_per_block: 1 gpu_memory_fraction: 1 }
+  summaries {}
+  accumulate_batches: 2
+  moving_average { decay: 0.9 }
+  warm_start { checkpoint: "runs/other" scope: "trunk" }
+}
+evaluation {
+  every_steps: 1
+  best { metric: "yes/auc" goal: MAXIMIZE }
+  early_stopping { metric: "yes/loss" goal: MINIMIZE patience: 2 min_delta: 1 }
+  task_metrics { task: "yes" threshold: [0.5] k: [3] group_column: "u" }
+  task_metrics { task: "kind" k: [2] }
+  task_metrics { task: "one" quantile: [0.5] }
+  slice { column: "u" }
+}
+serving { warmup_requests: 1 }
+"""
+
+_DEFAULT = "training.default_optimizer={ %s { learning_rate { %s } } }"
+_NO_DECAY = "training.group[0].weight_decay=0"
+
+# Overrides, each tuple of which makes another valid experiment of `TEXT`.
+VARIANTS = (
+    ("data.test={ csv { path: 'rows' } }",),
+    ("training.joint.loss={ weighted_sum {} }",
+     "model.task[name=yes].weight=2"),
+    ("training.joint.loss={ uncertainty {} }",),
+    ("training={ num_epochs: 2 joint { loss { sum {} } } default_optimizer { "
+     "adam { learning_rate { constant: 1 } } } }",),
+    ("training.group[1].clipping={ value: 1 }",),
+    ("training.group[1].optimizer={ lazy_adam { learning_rate { constant: 1 } "
+     "} }", "training.accumulate_batches=1"),
+    *((_DEFAULT % (rule, "constant: 1"),) for rule in (
+        "adamw", "gradient_descent", "momentum", "rmsprop", "adagrad",
+        "adadelta", "proximal_gradient_descent", "proximal_adagrad")),
+    *((_DEFAULT % (rule, "constant: 1"), _NO_DECAY)
+      for rule in ("adagrad_da", "ftrl")),
+    *((_DEFAULT % ("adam", schedule),) for schedule in (
+        "constant: 1 warm_up { steps: 2 }",
+        "exponential_decay { initial: 1 decay_steps: 2 decay_rate: 0.5 }",
+        "piecewise { boundary: [1, 2] value: [1, 2, 3] }",
+        "cosine_decay { initial: 1 decay_steps: 2 }",
+        "cosine_restarts { initial: 1 first_decay_steps: 2 }",
+        "polynomial_decay { initial: 1 decay_steps: 2 }",
+        "inverse_square_root { initial: 1 decay_steps: 2 }")),
+)
+
+
+def write_files(folder: str) -> None:
+  """Makes the file that all sources name; nothing reads it."""
+  with open(os.path.join(folder, "rows"), "wb"):
+    pass

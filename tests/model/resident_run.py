@@ -1,0 +1,114 @@
+"""Steps over rows that are resident in the graph, as a run takes them."""
+
+from typing import Dict, Optional, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph import validation
+from mtl_graph.checkpoints import sessions
+from mtl_graph.data import batches
+from mtl_graph.model import graphs
+from mtl_graph.model import joint_step
+from mtl_graph.protos import experiment_pb2
+
+
+def parse(text: str, *overrides: str) -> experiment_pb2.Experiment:
+  """Parses an experiment that is trained on arrays, and validates it."""
+  experiment = config.parse(text)
+  for assignment in overrides:
+    config.override(experiment, assignment)
+  validation.check(experiment, arrays=["train"])
+  return experiment
+
+
+class ResidentRun:
+  """A session that trains on resident rows.
+
+  Attributes:
+    experiment: The experiment.
+    data: A `Batch` of arrays with all rows.
+    model: What `graphs.build` returned.
+    step: What `joint_step.build` returned.
+    session: The session.
+  """
+
+  def __init__(self, experiment: experiment_pb2.Experiment, data: batches.Batch,
+               lacking: Optional[Sequence[bool]] = None):
+    """Builds the graph and fills it.
+
+    Args:
+      experiment: The experiment, valid.
+      data: A `Batch` of arrays with all rows.
+      lacking: Whether each task may be without labels in a step; None: none.
+    """
+    self.experiment, self.data = experiment, data
+    self.model = graphs.build(experiment)
+    count, size = len(data.labels), experiment.data.batch_size
+    with self.model.graph.as_default():
+      resident, feed = batches.resident(count, graphs.widths(
+          experiment, self.model.transformed))
+      self.step = joint_step.build(
+          experiment, self.model, lambda number: batches.gather(
+              resident, batches.rows_of_batch(number, count, size,
+                                              experiment.seed)),
+          tf.identity(self.model.global_step.read_value()),
+          lacking or [False] * len(experiment.model.task))
+      self._number = tf.placeholder(tf.int64, [])
+      self._rows = batches.rows_of_batch(self._number, count, size,
+                                         experiment.seed)
+      fill = tf.local_variables_initializer()
+      self.session = sessions.open_session(self.model.graph)
+      sessions.initialize(self.session)
+      self.session.run(fill, feed(data))
+      self._variables = tf.global_variables()
+
+  def rows(self, number: int) -> np.ndarray:
+    """Returns the rows of a batch, batches counted over the whole run."""
+    return self.session.run(self._rows, {self._number: number})
+
+  def values(self) -> Dict[str, np.ndarray]:
+    """Returns the value of every global variable by name."""
+    return {v.op.name: value for v, value in zip(
+        self._variables, self.session.run(self._variables))}
+
+  def load(self, values: Dict[str, np.ndarray]) -> None:
+    """Sets variables by name."""
+    with self.model.graph.as_default():
+      for variable in self._variables:
+        if variable.op.name in values:
+          variable.load(values[variable.op.name], self.session)
+
+  def run(self) -> joint_step.Report:
+    """Runs a step, and returns its report taken apart."""
+    report, _ = self.session.run([self.step.report, self.step.train_op])
+    return joint_step.unpack_report(report, self.step.sizes)
+
+  def train(self, steps: int) -> Dict[str, np.ndarray]:
+    """Runs steps, and returns the value of every global variable by name."""
+    for _ in range(steps):
+      self.run()
+    return self.values()
+
+  def feed(self, rows: Sequence[int]) -> Dict[tf.Tensor, np.ndarray]:
+    """Returns the feed of some rows for the graph of the evaluation."""
+    return {placeholder: array[rows]
+            for placeholder, array in zip(self.model.batch, self.data)}
+
+  def evaluate(self, rows: Sequence[int]) -> np.ndarray:
+    """Returns the mean loss of each task on some rows, 0 without labels."""
+    losses = self.session.run(self.model.row_losses, self.feed(rows))
+    weights = self.data.weights[rows]
+    return (losses * weights).sum(0) / np.maximum(weights.sum(0), 1e-30)
+
+
+def changed(before: Dict[str, np.ndarray], after: Dict[str, np.ndarray]) -> set:
+  """Returns the names of the variables that differ in any bit."""
+  return {name for name in before
+          if before[name].tobytes() != after[name].tobytes()}
+
+
+def starting(names: Sequence[str], *prefixes: str) -> set:
+  """Returns the names that start with one of the prefixes."""
+  return {name for name in names if name.startswith(prefixes)}

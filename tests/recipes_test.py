@@ -1,0 +1,391 @@
+"""Runs what docs/recipes.md shows: each fragment, table, command and script."""
+
+import collections
+import contextlib
+import importlib
+import importlib.util
+import io
+import itertools
+import json
+import os
+import pathlib
+import re
+import shlex
+import tempfile
+
+from absl.testing import absltest
+from absl.testing import parameterized
+from google.protobuf import text_format
+import numpy as np
+
+import mtl_graph
+from mtl_graph import config
+from mtl_graph import outline
+from mtl_graph import validation
+from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import layers_pb2
+from mtl_graph.protos import training_pb2
+
+ROOT = pathlib.Path(__file__).absolute().parent.parent
+PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+
+# title: the last words in bold, or heading, before the block.
+# replaced: field paths that go before the fragment comes.
+# saved: the name under which the page saves it, or None.
+Block = collections.namedtuple("Block", ["title", "text", "replaced", "saved"])
+
+# Fields that no recipe and no example sets.
+EXCEPTIONS = {
+    # Parsed, not built yet.
+    "Model.mixture_of_experts", "MixtureOfExperts.num_experts",
+    "MixtureOfExperts.expert", "Training.independent", "Training.num_rounds",
+    "Independent.order", "Independent.task", "IndependentTask.name",
+    "IndependentTask.iterations", "IndependentTask.optimizer",
+    "Joint.gradient_balancing", "GradientBalancing.pcgrad",
+    # As `Categorical.vocabulary_file`.
+    "Multiclass.vocabulary_file", "Multilabel.vocabulary_file",
+    "Ordinal.vocabulary_file",
+}
+# Values of enums that the page does not name.
+UNNAMED = {
+    # Not built yet.
+    "SEQUENTIAL", "INTERLEAVED", "LOOP", "XLA",
+    # Errors.
+    "FORM_UNSPECIFIED", "GOAL_UNSPECIFIED",
+}
+# What the log of a run says where a recipe had an effect.
+IN_LOG = {
+    "Rows to leave out.": r"train [\d,]+ \([\d,]+ dropped",
+    "Classes out of balance.": r"an epoch as resampled",
+    "Start from another run.": r"starting from runs/shop/",
+    "Crosses, wide and deep.": r"wide/clicked/match_by_heart/weights +200x1",
+    "One table for several features.": r"embedding/goods/embeddings +21x3",
+    "Losses on different scales.": r"learned uncertainty:",
+    "How long.": r"(?s)step 40/\d+ .*metrics of \S+/best/model.ckpt-",
+    "Metrics": r"validation by city:",
+}
+
+
+def blocks(language):
+  """Returns the blocks of the page in a language."""
+  found = []
+  for match in re.finditer(rf"^```{language}\n(.*?)^```", PAGE,
+                           re.MULTILINE | re.DOTALL):
+    titles = re.findall(r"^\*\*(.+?)\*\*|^##+ (.+)$", PAGE[:match.start()],
+                        re.MULTILINE)
+    text = match[1]
+    replaced = re.search("^# In place of (.+):$", text, re.MULTILINE)
+    saved = re.search("^# Saved as (.+):$", text, re.MULTILINE)
+    found.append(Block("".join(titles[-1]) if titles else "Base", text,
+                       replaced[1].split(", ") if replaced else [],
+                       saved[1] if saved else None))
+  return found
+
+
+def table(name):
+  """Returns the first cells of the table that the page calls so."""
+  rows = re.search(rf"^\| `?{name}`? \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE,
+                   re.MULTILINE)[1]
+  return re.findall(r"^\| `(.+?)` \|", rows, re.MULTILINE)
+
+
+BASE, *FRAGMENTS = blocks("pbtxt")
+
+
+def merged(*fragments):
+  """Returns the base experiment with fragments merged into it."""
+  experiment = config.parse(BASE.text)
+  for fragment in fragments:
+    for path in fragment.replaced:
+      *parents, field = path.split(".")
+      message = experiment
+      for parent in parents:
+        message = getattr(message, parent)
+      message.ClearField(field)
+    text_format.Merge(fragment.text, experiment)
+  return experiment
+
+
+def claims(message, path=""):
+  """Returns what a fragment states that only one can, by place."""
+  found = {}
+  for field, value in message.ListFields():
+    where = f"{path}.{field.name}"
+    if field.message_type is None:
+      found[where] = str(value)
+    elif field.is_repeated:
+      found.update((f"{where}.{element.name}", str(element))
+                   for element in value if hasattr(element, "name"))
+    else:
+      if field.containing_oneof is not None:
+        found[f"{path}.{field.containing_oneof.name}"] = field.name
+      found.update(claims(value, where))
+  return found
+
+
+def gather(fragments):
+  """Puts fragments that leave each other alone into one run."""
+  runs = []
+  for fragment in fragments:
+    message = experiment_pb2.Experiment()
+    text_format.Merge(fragment.text, message)
+    # Groups must know every variable, cosines are one per pair of tasks, and
+    # every batch of a step is a network of its own.
+    training = message.training
+    alone = (fragment.replaced or training.group or
+             training.summaries.gradient_cosine or
+             training.accumulate_batches > 1)
+    mine = claims(message)
+    for others, theirs in runs:
+      if not alone and theirs is not None and len(others) < 6 and all(
+          theirs.get(place, value) == value for place, value in mine.items()):
+        others.append(fragment)
+        theirs.update(mine)
+        break
+    else:
+      runs.append(([fragment], None if alone else mine))
+  return [(fragments[0].title, fragments) for fragments, _ in runs]
+
+
+def run_commands(block, *more):
+  """Runs the commands of a block in this process, one a line."""
+  for line in block.text.splitlines():
+    program, *arguments = shlex.split(line)
+    assert program == "python", line
+    if arguments[0] == "-m":
+      module, arguments = arguments[1], arguments[2:]
+    else:
+      module = arguments.pop(0).removesuffix(".py").replace("/", ".")
+    if "make_shop" in module:
+      arguments += more
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+      code = importlib.import_module(module).main([module, *arguments])
+    if code:
+      raise AssertionError(f"{line}: exit code {code}: {output.getvalue()}")
+
+
+def quick(experiment):
+  """Shortens an experiment to what shows that it runs."""
+  if not experiment.training.HasField("num_epochs"):
+    experiment.training.num_steps = 3
+  if experiment.evaluation.every_steps == 100:  # The base's.
+    experiment.evaluation.every_steps = 2
+  if not experiment.training.HasField("summaries"):
+    experiment.training.summaries.enabled = False
+  return experiment
+
+
+def check_days(test):
+  """A day's run keeps the categories that it knew, and adds the new one."""
+  known, later = [
+      list(config.load(f"runs/{day}/experiment.pbtxt").data.feature[-1]
+           .categorical.vocabulary) for day in ("day10", "day11")]
+  test.assertLess(len(known), len(later))
+  test.assertEqual(later[:len(known)], known)
+
+
+def check_changes(test):
+  """The run went on, and the task that was added is gone again."""
+  with open("runs/shop/metrics.json", encoding="utf-8") as file:
+    metrics = json.load(file)
+  test.assertEndsWith(metrics["checkpoint"], "model.ckpt-400")
+  test.assertCountEqual(metrics["validation"], ["clicked", "spent"])
+
+
+def check_profile(test):
+  test.assertNotEmpty(list(pathlib.Path("runs/profiled/profile").iterdir()))
+
+
+def check_folds(test):
+  with open("runs/folds/cross_validation.json", encoding="utf-8") as file:
+    metrics = json.load(file)["metrics"]
+  test.assertLen(metrics["validation"]["clicked"]["auc"]["values"], 2)
+
+
+# What the commands of a recipe leave behind.
+CHECKS = {
+    "Where the time goes.": check_profile,
+    "How sure are the metrics?": check_folds,
+    "Day by day.": check_days,
+    "One task more, one task less.": check_changes,
+}
+
+
+def setUpModule():
+  global _before, _folder
+  _before, _folder = os.getcwd(), tempfile.TemporaryDirectory()
+  os.chdir(_folder.name)
+  for block in [BASE, *FRAGMENTS]:
+    if block.saved:
+      config.write(merged(*([] if block is BASE else [block])), block.saved)
+  run_commands(blocks("sh")[0], "--rows=600")
+
+
+def tearDownModule():
+  os.chdir(_before)
+  _folder.cleanup()
+
+
+class RecipesTest(parameterized.TestCase):
+
+  def train(self, experiment, **arguments):
+    """Trains in a folder of its own; returns the result and the log."""
+    lines = []
+    folder = self.enter_context(tempfile.TemporaryDirectory())
+    result = mtl_graph.train(experiment, model_dir=folder, log=lines.append,
+                             **arguments)
+    return result, "\n".join(lines)
+
+  def test_base_leaves_answers(self):
+    with open("answers.csv", encoding="utf-8") as file:
+      self.assertRegex(file.readline(),
+                       "^user,clicked/logit,clicked/probability,spent/value$")
+
+  def test_titles_with_an_effect_are_there(self):
+    self.assertContainsSubset(IN_LOG, {f.title for f in FRAGMENTS})
+
+  @parameterized.named_parameters(
+      (f"{i}_{block.title}", block) for i, block in enumerate(FRAGMENTS))
+  def test_fragment_is_valid_alone(self, block):
+    validation.check(merged(block))
+
+  @parameterized.named_parameters(
+      (f"{i}_{run[0]}", run[1]) for i, run in enumerate(gather(FRAGMENTS)))
+  def test_fragments_run(self, fragments):
+    experiment = quick(merged(*fragments))
+    result, log = self.train(experiment)
+    for task in experiment.model.task:
+      found = result.metrics["validation"][task.name]
+      self.assertCountEqual(
+          [f"{task.name}/{name}" for name in found],
+          [name for name in outline.metric_names(experiment)
+           if name.startswith(f"{task.name}/")])
+      self.assertTrue(np.isfinite(found["loss"]), (task.name, found))
+    for fragment in fragments:
+      self.assertRegex(log, IN_LOG.get(fragment.title, "."))
+    self.assertTrue(os.path.isdir(result.export_path))
+
+  @parameterized.parameters(
+      [cells] for cells in (table("source")[:3], table("source")[3:]))
+  def test_sources_hold_the_same_rows(self, cells):
+    experiment = quick(merged())
+    for split, cell in zip(("train", "validation", "test"), cells):
+      if "parquet" in cell and not importlib.util.find_spec("pyarrow"):
+        cell = "csv { path: 'shop/shop.csv' }"
+      source = getattr(experiment.data, split)
+      source.Clear()
+      text_format.Parse(cell, source)
+    result, log = self.train(experiment)
+    self.assertIn("rows: train 600, validation 600, test 600", log)
+    for task, found in result.metrics["validation"].items():
+      # Other orders of rows add up to other last bits.
+      np.testing.assert_allclose(
+          list(found.values()), list(result.metrics["test"][task].values()),
+          rtol=1e-6)
+
+  def test_tables_of_training_run_in_one_network(self):
+    experiment = quick(merged())
+    training, trunk = experiment.training, experiment.model.hard_sharing.trunk
+    del trunk.layer[:]
+    cells = table("optimizer") + [
+        f"adam {{ learning_rate {{ {cell} }} }}"
+        for cell in table("learning_rate")]
+    starts = itertools.cycle(table("initializer"))
+    for i, cell in enumerate(cells):
+      text_format.Parse(
+          f"units: 4 activation: TANH initializer {{ {next(starts)} }}",
+          trunk.layer.add().dense)
+      group = training.group.add(
+          name=f"group{i}", scope=["trunk/dense" + (f"_{i}" if i else "")])
+      text_format.Parse(cell, group.optimizer)
+    training.group.add(name="rest", scope=["embedding", "tower", "head"])
+    self.assertLess(len(table("initializer")), len(cells))
+    self.assertTrue(np.isfinite(
+        self.train(experiment)[0].metrics["validation"]["spent"]["loss"]))
+
+  def test_tables_are_whole(self):
+    for name, oneof in (
+        ("optimizer", training_pb2.Optimizer.DESCRIPTOR.oneofs_by_name["kind"]),
+        ("learning_rate",
+         training_pb2.LearningRate.DESCRIPTOR.oneofs_by_name["kind"]),
+        ("initializer",
+         layers_pb2.Initializer.DESCRIPTOR.oneofs_by_name["kind"]),
+        ("head", experiment_pb2.Experiment.DESCRIPTOR.fields_by_name["model"]
+         .message_type.fields_by_name["task"].message_type
+         .oneofs_by_name["head"])):
+      self.assertCountEqual([re.match(r"\w+", cell)[0] for cell in table(name)],
+                            [field.name for field in oneof.fields])
+
+  @parameterized.named_parameters(
+      (f"{i}_{block.title}", block)
+      for i, block in enumerate(blocks("sh")[1:]))
+  def test_commands_run(self, block):
+    run_commands(block)
+    CHECKS[block.title](self)
+
+  @parameterized.named_parameters(
+      (f"{i}_{block.title}", block)
+      for i, block in enumerate(blocks("python")))
+  def test_python_runs(self, block):
+    if "pandas" in block.text and not importlib.util.find_spec("pandas"):
+      self.skipTest("pandas is not installed")
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+      # The page's own code.
+      exec(compile(block.text, block.title, "exec"), {})
+    self.assertNotEmpty(output.getvalue())
+
+
+class EveryFieldTest(absltest.TestCase):
+
+  def test_every_field_is_in_a_recipe_or_an_example(self):
+    experiments = [merged(), *map(merged, FRAGMENTS)]
+    experiments += [config.load(str(path)) for path in
+                    (ROOT / "protos" / "examples").glob("*.pbtxt")]
+    experiments += [
+        config.parse(f"data {{ train {{ {cell} }} }}")
+        for cell in table("source")]
+    experiments += [
+        config.parse(f"training {{ default_optimizer {{ {cell} }} }}")
+        for cell in table("optimizer")]
+    experiments += [
+        config.parse("training { default_optimizer { adam { learning_rate { "
+                     f"{cell} }} }} }} }}") for cell in table("learning_rate")]
+    experiments += [
+        config.parse("model { hard_sharing { trunk { layer { dense { "
+                     f"initializer {{ {cell} }} }} }} }} }} }}")
+        for cell in table("initializer")]
+    used = set().union(*map(_fields_used, experiments))
+    there = {f"{message.name}.{field.name}" for message in _messages()
+             for field in message.fields}
+    self.assertCountEqual(there - used, EXCEPTIONS)
+
+  def test_every_value_is_named(self):
+    values = {value.name for message in _messages() for field in message.fields
+              if field.enum_type for value in field.enum_type.values}
+    named = set(re.findall(r"\w+", PAGE))
+    self.assertCountEqual(values - named, UNNAMED)
+
+
+def _fields_used(message):
+  used = set()
+  for field, value in message.ListFields():
+    used.add(f"{message.DESCRIPTOR.name}.{field.name}")
+    if field.message_type is not None:
+      for element in value if field.is_repeated else [value]:
+        used |= _fields_used(element)
+  return used
+
+
+def _messages():
+  """Returns the descriptors of every message an experiment may hold."""
+  found, left = {}, [experiment_pb2.Experiment.DESCRIPTOR]
+  while left:
+    message = left.pop()
+    if message.full_name not in found:
+      found[message.full_name] = message
+      left += [f.message_type for f in message.fields if f.message_type]
+  return list(found.values())
+
+
+if __name__ == "__main__":
+  absltest.main()
