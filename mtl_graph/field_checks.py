@@ -15,7 +15,7 @@ from mtl_graph import vocabularies
 RESERVED_NAMES = ("shared", "total", "serving_default", "predict_examples")
 NOT_BUILT = "parses, but this version does not build it"
 _FLOAT32_MAX = 3.4028234e38
-_FLOAT32_MIN = 1.1754944e-38  # Below it, TensorFlow's kernels flush to zero.
+_FLOAT32_MIN = 2.0 ** -126  # Below it, TensorFlow's kernels flush to zero.
 _FLOAT32_BELOW_1 = 1 - 2 ** -25  # What lies between this and 1 becomes 1.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -110,7 +110,8 @@ def nearest_file(name: str) -> str:
   folder = os.path.dirname(name) or "."
   if not os.path.isdir(folder):
     return ""
-  return config.nearest(os.path.basename(name), sorted(os.listdir(folder)))
+  own = os.path.basename(name)
+  return config.nearest(own, sorted(set(os.listdir(folder)) - {own}))
 
 
 def domain(message, counts, least, path, report, stated=(), others=()) -> None:

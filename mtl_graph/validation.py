@@ -25,10 +25,12 @@ def check(experiment: experiment_pb2.Experiment,
   Raises:
     ConfigErrors: If there is any problem, with a line for each.
   """
-  errors = []
+  errors, no_numbers = [], set()
 
   def report(path: str, problem: str) -> None:
-    errors.append(config.ConfigError(path, problem))
+    # What is no number lies outside of every range, too.
+    if path not in no_numbers:
+      errors.append(config.ConfigError(path, problem))
 
   for field in ("data", "model", "training"):
     if not experiment.HasField(field):
@@ -38,7 +40,9 @@ def check(experiment: experiment_pb2.Experiment,
            "'-' and '.', at least one")
   if not 0 <= experiment.seed < 2 ** 31:
     report("seed", f"found {experiment.seed}; allowed: 0 to 2147483647")
+  before = len(errors)
   field_checks.finite(experiment, "", report)
+  no_numbers.update(error.field_path for error in errors[before:])
   data_checks.check(experiment, arrays is None, report)
   model_checks.check(experiment.model, experiment.training, report)
   outline = outline_lib.build(experiment, report)

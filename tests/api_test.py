@@ -17,6 +17,11 @@ from mtl_graph import config
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.serving import predictor
 
+try:
+  import pandas
+except ImportError:
+  pandas = None
+
 _TEXT = """
 name: "small" seed: 3
 data {
@@ -81,6 +86,46 @@ class ApiTest(parameterized.TestCase):
     result = self._train(arrays=_ARRAYS["train"])
     self.assertEqual((result.step, result.metrics), (10, {}))
     self.assertIsNotNone(result.export_path)
+
+  @absltest.skipIf(pandas is None, "pandas is not installed")
+  def test_data_frames_are_columns(self):
+    expected = self._train()
+    frames = {split: pandas.DataFrame(columns)
+              for split, columns in _ARRAYS.items()}
+    for arrays in (frames, {**_ARRAYS, "train": frames["train"]}):
+      with tempfile.TemporaryDirectory() as folder:
+        result = mtl_graph.train(_TEXT, arrays, folder,
+                                 log=self._lines.append)
+        self.assertEqual(result.metrics, expected.metrics)
+    with tempfile.TemporaryDirectory() as folder:
+      alone = mtl_graph.train(_TEXT, frames["train"], folder,
+                              log=self._lines.append)
+      self.assertEqual((alone.step, alone.metrics), (10, {}))
+    with mtl_graph.load(expected.export_path) as export:
+      self.assertEqual(
+          export.predict(frames["validation"])["delay/value"].tolist(),
+          export.predict(_ARRAYS["validation"])["delay/value"].tolist())
+
+  def test_columns_may_hold_vectors_sets_and_images(self):
+    random = np.random.default_rng(0)
+    columns = {
+        "v": random.normal(size=[20, 3]),
+        "tags": [["a", "b"], [], ["b"], None] * 5,
+        "image": random.integers(0, 255, [20, 4, 4]).astype(np.uint8),
+        "delay": random.normal(size=[20, 2])}
+    result = mtl_graph.train(_TEXT, {"train": columns, "validation": columns},
+                             self._folder, log=self._lines.append, overrides=[
+        "data.feature=[{ name: 'v' numeric { size: 3 } }, { name: 'tags' "
+        "categorical { vocabulary: ['a', 'b'] multi_hot {} values { max_values:"
+        " 2 } } }, { name: 'image' image { height: 4 width: 4 } encoder { layer"
+        " { flatten {} } } }]",
+        "model.task=[{ name: 'delay' regression { size: 2 } }]"])
+    with mtl_graph.load(result.export_path) as export:
+      values = export.predict(columns)["delay/value"]
+    self.assertEqual(values.shape, (20, 2))
+    self.assertAlmostEqual(
+        np.mean((values - columns["delay"]) ** 2) ** 0.5,
+        result.metrics["validation"]["delay"]["rmse"], places=5)
 
   def test_overrides_change_a_copy(self):
     experiment = config.parse(_TEXT)

@@ -38,7 +38,7 @@ REQUIRED = (
           "allowed: exactly one"),
     _text("no_embedding_dimension", _CITY, 'vocabulary: "bern"',
           r"^data.feature\[2\].categorical.embedding_dimension: found nothing; "
-          "allowed: at least 1"),
+          "allowed: one of embedding_dimension, one_hot, multi_hot"),
     _text("no_sharing", "hard_sharing { trunk { " + _TRUNK + " } }", "",
           "^model: found no sharing; allowed: one of hard_sharing, "),
     _set("no_tasks", "model.task=[]",
@@ -92,7 +92,8 @@ RANGES = (
     _set("numeric_size_0", "data.feature[0].numeric.size=0",
          r"^data.feature\[0\].numeric.size: found 0; allowed: at least 1"),
     _set("vector_from_csv", "data.feature[0].numeric.size=3",
-         r"^data.feature\[0\].numeric.size: found 3; allowed: 1 "),
+         r"^data.feature\[0\].numeric.size: found 3 without a separator; "
+         "allowed: 1 from .csv files, more with a separator or from other "),
     _set("num_buckets_negative",
          "data.feature[name=hour].categorical.num_buckets=-5",
          r"^data.feature\[4\].categorical.num_buckets: found -5; allowed: at "),
@@ -236,7 +237,8 @@ MODEL = (
     _set("log1p_on_binary", "model.task[0].label.log1p=true",
          r"^model.task\[0\].label.log1p: found it on a binary task; allowed: "),
     _set("ignore_value_on_multiclass", "model.task[2].label.ignore_value=9",
-         r"^model.task\[2\].label.ignore_value: found it on a multiclass task"),
+         r"^model.task\[2\].label.ignore_value: found it beside a vocabulary; "
+         "allowed: where the column holds numbers"),
     _flags("two_ways_to_a_binary_label",
            ["--set=model.task[0].label.greater_than=3",
             "--set=model.task[0].label.positive_value=yes"],
@@ -292,9 +294,9 @@ TRAINING = (
           "^training.group: no group claims head/spent/kernel, head/spent/bias,"
           " head/tier/kernel, .*; allowed: every trainable variable in exactl"),
     _set("claimed_twice", "training.group[2].scope=['head']",
-         r"^training.group\[2\].scope\[0\]: variable 'head/click/kernel' alrea"
-         "dy belongs to group 'click'; allowed: one group per variable",
-         "variable 'head/click/bias' already"),
+         r"^training.group\[2\].scope\[0\]: variables 'head/click/kernel', 'hea"
+         "d/click/bias' already belong to group 'click'; allowed: one group per "
+         "variable"),
     _set("scope_misspelt", "training.group[2].scope[0]=head/spend",
          r"^training.group\[2\].scope\[0\]: no trainable variable lies in "
          "scope 'head/spend'; nearest: 'head/spent'",

@@ -19,12 +19,29 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from tests import broken_experiments
+from tests import broken_features
 from tests import broken_files
+from tests import broken_labels
+from tests import broken_layers
+from tests import broken_optimizers
+from tests import broken_records
+from tests import broken_selection
+from tests import broken_tables
 from tests import broken_texts
+from tests import broken_training
+from tests import image_experiment
 from tests import small_experiment
+from tests import wide_experiment
 
-_EXPERIMENTS = broken_texts.CASES + broken_experiments.CASES
-_CASES = _EXPERIMENTS + broken_files.CASES
+_EXPERIMENTS = (
+    broken_texts.CASES + broken_experiments.CASES + broken_features.CASES
+    + broken_labels.CASES + broken_layers.CASES + broken_optimizers.CASES
+    + broken_selection.CASES + broken_training.CASES)
+_DATA_FILES = (
+    broken_files.DATA_FILES + broken_records.CASES + broken_tables.CASES)
+_CASES = _EXPERIMENTS + _DATA_FILES + broken_files.RUNS + broken_files.EXPORTS
+_BASES = {"small": small_experiment, "wide": wide_experiment,
+          "image": image_experiment}
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _MOST_LINES = 10
 # What only those who write the engine should ever read.
@@ -92,7 +109,8 @@ class BrokenExperimentsTest(parameterized.TestCase):
 
   @parameterized.named_parameters((case.name, case) for case in _CASES)
   def test_ends_in_clear_lines(self, case):
-    small_experiment.write(".", small_experiment.edited(case.edits))
+    base = _BASES[case.base]
+    base.write(".", small_experiment.edited(base.TEXT, case.edits))
     for prepare in case.prepare:
       prepare()
     files = _files("run")
@@ -105,6 +123,9 @@ class BrokenExperimentsTest(parameterized.TestCase):
       self.assertRegex(errors, re.compile(pattern, re.MULTILINE))
     for line in errors.splitlines():
       self.assertRegex(line, r"^\S.*\S", errors)
+      self.assertTrue(
+          not case.whole or any(re.search(p, line) for p in case.expect),
+          f"not expected: {line}")
     self.assertLessEqual(errors.count("\n"), _MOST_LINES, errors)
     self.assertNotRegex(output + errors, _INTERNAL)
     self.assertEmpty([w for w in noise if w.category is RuntimeWarning])
@@ -119,6 +140,14 @@ class BrokenExperimentsTest(parameterized.TestCase):
         small_experiment.Case("sound", ())))
     self.assertEqual((code, errors), (0, ""))
     self.assertIn("going on from step 2", output)
+
+  @parameterized.parameters(*_BASES)
+  def test_sound_experiment_is_accepted(self, name):
+    _BASES[name].write(".", _BASES[name].TEXT)
+    code, output, errors = _launch([
+        "train", f"--config={name}.pbtxt", "--dry_run"])
+    self.assertEqual((code, errors), (0, ""))
+    self.assertRegex(output, r"\d+ variables")
 
   def test_a_problem_is_a_line(self):
     small_experiment.write(".", small_experiment.TEXT)
@@ -137,11 +166,11 @@ class BrokenExperimentsTest(parameterized.TestCase):
   def test_there_are_enough(self):
     names = [case.name for case in _CASES]
     self.assertLen(set(names), len(names))
-    self.assertGreaterEqual(len(_EXPERIMENTS), 100)
-    self.assertGreaterEqual(len(broken_files.DATA_FILES), 20)
+    self.assertGreaterEqual(len(_EXPERIMENTS), 550)
+    self.assertGreaterEqual(len(_DATA_FILES), 170)
     self.assertGreaterEqual(
-        sum(case.launcher != "train" for case in _CASES), 10)
-    self.assertGreaterEqual(sum(case.process for case in _CASES), 10)
+        sum(case.launcher != "train" for case in _CASES), 25)
+    self.assertGreaterEqual(sum(case.process for case in _CASES), 20)
 
 
 if __name__ == "__main__":

@@ -114,8 +114,7 @@ HEADS = (
         "{num_classes: 2 vocabulary: ['a', 'b']}", "",
         f"found num_classes and vocabulary of {_ONE_OF}"),
     _at("no_labels_at_all", "flags", "multilabel.num_labels", "0",
-        "found 0; allowed: at least 1",
-        "model.task[5].multilabel.pos_weight: found 2; ..."),
+        "found 0; allowed: at least 1"),
     _at("multilabel_of_no_labels", "topics", "multilabel", "{}",
         "found none of num_labels, vocabulary, vocabulary_file; allowed: "
         "exactly one"),
@@ -165,9 +164,7 @@ LOSSES = (
     _at("smoothing_of_classes_negative", "tier", "multiclass.label_smoothing",
         "-0.1", "found -0.1; allowed: at least 0 and below 1"),
     _at("smoothing_of_a_binary_label_nan", "click", "binary.label_smoothing",
-        "nan", "found nan; allowed: a finite number",
-        "model.task[0].binary.label_smoothing: found nan; allowed: at least 0 "
-        "and below 1"),
+        "nan", "found nan; allowed: a finite number"),
     _of("focal_below_0", "tier", "multiclass.focal", "{gamma: -1}", ".gamma",
         "found -1.0; allowed: at least 0"),
     _at("huber_delta_of_a_vector_0", "offset", "regression.huber_delta", "0",

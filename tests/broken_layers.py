@@ -29,7 +29,7 @@ def _at(name, path, value, problem, *others, **more):
 SHAPES = (
     _wide("convolution_of_a_vector",
           f"{_TRUNK}.layer[0]={{conv2d {{filters: 2 kernel_size: 3}}}}",
-          f"{_CONV}: found a vector of 31 numbers {_IMAGE}", process=True),
+          f"{_CONV}: found a vector of 31 numbers {_IMAGE}"),
     _image("convolution_behind_flatten", f"{_TRUNK}.layer[2]={{flatten {{}}}}",
            f"{_RESIDUAL}.layer[0].conv2d: found a vector of 192 numbers "
            f"{_IMAGE}"),

@@ -148,7 +148,7 @@ RECORDS = (
     _records("column_in_no_record",
              lambda rows: [row.pop("income") for row in rows] and None,
              "train.tfrecord: no column 'income' (data.train); allowed: age, "
-             "...", process=True),
+             "..."),
     _lines("records_are_a_folder",
            "data.train={tfrecord {path: 'folder'} weight_column: 'weight'}",
            "folder, record 1: cannot be read: ...", flags=_FLAGS,

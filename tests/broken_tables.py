@@ -4,7 +4,6 @@ import functools
 
 from tests import small_experiment
 
-Case = small_experiment.Case
 _lines = functools.partial(small_experiment.line_case, base="wide", code=1,
                            flags=("--allow_changes",))
 _cell = small_experiment.cell
@@ -196,7 +195,7 @@ COLUMNS = (
 
 SELECTION = (
     _row("key_missing", 20, "user", "", "a key, as the part goes by this "
-         "column", process=True),
+         "column"),
     _lines("nothing_left_of_the_rows", "data.drop_rows[0].greater_than=3",
            f"{_BOTH}: found 80 rows, of which ..."),
     _lines("no_row_is_of_the_part",

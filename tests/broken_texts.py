@@ -44,7 +44,7 @@ SYNTAX = (
                  "optimiser { adam { learning_rate { constant: 0.002"))),
     _text("unknown_enum_value", "Z_SCORE", "ZSCORE",
           r"small.pbtxt:7:\d+: no value 'ZSCORE' in mtl_graph.Normalization; "
-          "allowed: NONE, Z_SCORE, LOG1P; nearest: 'Z_SCORE'"),
+          "allowed: NONE, Z_SCORE, LOG1P, MIN_MAX; nearest: 'Z_SCORE'"),
     _text("unknown_goal", "MAXIMIZE", "MAX",
           r"small.pbtxt:49:36: no value 'MAX' in mtl_graph.Goal; allowed: "
           "MAXIMIZE, MINIMIZE; nearest: 'MAXIMIZE'"),

@@ -81,6 +81,7 @@ class Case(NamedTuple):
     process: Whether it runs in a process of its own.
     bare: Whether it gets no flags but its own.
     base: The experiment that `edits` and --set change: small, wide or image.
+    whole: Whether `expect` lists all that may be said.
   """
   name: str
   expect: Tuple[str, ...]
@@ -92,6 +93,7 @@ class Case(NamedTuple):
   process: bool = False
   bare: bool = False
   base: str = "small"
+  whole: bool = False
 
 
 def command(case: Case) -> List[str]:
@@ -140,7 +142,8 @@ def line_case(name: str, assignments: Union[str, Sequence[str]], *lines: str,
   if isinstance(assignments, str):
     assignments = [assignments]
   return Case(name, tuple(map(exactly, lines)),
-              flags=(*(f"--set={a}" for a in assignments), *flags), **more)
+              flags=(*(f"--set={a}" for a in assignments), *flags), whole=True,
+              **more)
 
 
 def exactly(line: str) -> str:

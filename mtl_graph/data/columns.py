@@ -179,7 +179,8 @@ def vectors(table: table_lib.Table, column: str, separator: Optional[str],
   wrong = (taken.lengths != size) & (taken.lengths != 0)
   if wrong.any():
     row = int(np.argmax(wrong))
-    between = f" with '{separator}' between them" if separator else ""
+    between = (f" with '{separator}' between them"
+               if separator and values.dtype.kind not in "biuf" else "")
     raise table_lib.DataError(
         f"{table_lib.locate(table, row)}, column '{column}': found "
         f"{taken.lengths[row]} values; allowed: {size} numbers{between}, or "

@@ -155,7 +155,8 @@ def _check(table, column, wrong, allowed):
   if bad.any():
     row = int(np.argmax(bad))
     found = table.columns[column][row]
-    if isinstance(found, np.ndarray) and found.size == wrong.shape[1]:
+    if isinstance(found, np.ndarray) and found.size == wrong.shape[1] > 4:
+      # An error shows the beginning of a value, which may be right.
       found = found.reshape(-1)[np.argmax(wrong[row])]
     raise columns.bad_value(table, row, column, found, allowed)
 

@@ -158,15 +158,14 @@ class _Run:
                      for split, rows in self._split_rows.items()}
     self._digests = {split: batches.digest(rows)
                      for split, rows in self._batches.items()}
-    self._batches["train"] = batches.take(self._batches["train"], self._epoch)
     self._state = run_state.RunState(config.to_text(self._experiment),
                                      self._digests["train"])
     if path is not None:
       self._take_up(checkpoints_lib.read_state(path), changes, allow_changes)
     self._best_is_stale |= self._state.start_evaluating(
         self._experiment.evaluation, self._digests.get("validation", ""))
-    self.session.run(self._graph.fill,
-                     self._graph.feed(self._batches["train"]))
+    self.session.run(self._graph.fill, self._graph.feed(
+        batches.take(self._batches["train"], self._epoch)))
     self._step = int(self.session.run(self._model.global_step))
     self._first_step = self._step
     if changes and self._done():

@@ -274,6 +274,36 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
       self.assertEqual(made.restore_matching(session, path), ["x"])
       self.assertAllEqual(session.run(wider), [7] * 3)
 
+  def test_restore_matching_of_some_leaves_the_others_alone(self):
+    with tf.Graph().as_default() as graph:
+      variables = [tf.get_variable(name, initializer=1.0) for name in "abc"]
+      made = checkpoints.Checkpoints(self._folder)
+      session = self.enter_context(sessions.open_session(graph))
+      sessions.initialize(session)
+      path = made.save(session, {}, 10)
+      for variable in variables:
+        variable.load(2.0, session)
+      self.assertEmpty(made.restore_matching(session, path, ["b"]))
+      self.assertEqual(session.run(variables), [2, 1, 2])
+      # What is not in the graph is wanted in vain.
+      self.assertEmpty(made.restore_matching(session, path, ["d"]))
+      self.assertEmpty(made.restore_matching(session, path, []))
+      self.assertEqual(session.run(variables), [2, 1, 2])
+
+  def test_restore_matching_names_those_of_the_wanted_that_are_not_there(self):
+    path = self._save(10)
+    with tf.Graph().as_default() as graph:
+      for name in ("x", "y", "z"):
+        tf.get_variable(name, initializer=[7.0, 7.0])
+      made = checkpoints.Checkpoints(self._folder)
+      session = self.enter_context(sessions.open_session(graph))
+      sessions.initialize(session)
+      self.assertEqual(made.restore_matching(session, path, ["x", "z"]), ["z"])
+      # The state of a run is its own.
+      self.assertEmpty(made.restore_matching(session, path, ["run_state"]))
+      self.assertEqual(checkpoints.read_state(path), {"step": 10})
+      self.assertEqual(session.run(tf.global_variables("run_state")), [b"{}"])
+
   @parameterized.parameters("model.ckpt-9", "model.ckpt-10")
   def test_restore_matching_of_nothing_readable(self, name):
     self._save(10)

@@ -107,6 +107,12 @@ class RefusedTest(parameterized.TestCase):
       "evaluation.every_steps=20", "serving.warmup_requests=4",
       "evaluation.best={ metric: 'a/auc' goal: MAXIMIZE }",
       "data.train.csv.path=other.csv", "data.train.csv.strip_spaces=true",
+      "data.train.csv.missing_value=NA", "training.num_epochs=3",
+      "data.train.part={ row_hash {} to: 0.9 }",
+      "data.drop_rows={ column: 'x' missing: true }",
+      "training.warm_start.checkpoint=other",
+      "evaluation.slice={ column: 'x' }",
+      "evaluation.task_metrics={ task: 'a' k: 3 }",
       "data.validation={ csv { path: 'v' } }",
       "data.test={ npz { path: 't' } }")
   def test_free(self, assignment):
@@ -120,7 +126,13 @@ class RefusedTest(parameterized.TestCase):
       "model.stop_gradient=trunk/dense", "model.task[0].name=z",
       "model.task[name=a].label.greater_than=1",
       "model.hard_sharing.trunk.layer[0].dense.units=5",
-      "training.joint.loss={ sum {} }",
+      "training.joint.loss={ sum {} }", "data.resampling.task=a",
+      "training.accumulate_batches=2", "training.moving_average.decay=0.9",
+      "model.hard_sharing.trunk.layer[0].dense.regularization.l2=1",
+      "model.task[name=b].additional_loss={ regression { loss: ABSOLUTE } }",
+      "data.feature[name=x].use=WIDE",
+      "model.task[name=a].label.only_when={ column { column: 'x' missing: true "
+      "} }",
       "training.default_optimizer.adam.beta2=0.9",
       "training.group=[{ name: 'all' scope: 'trunk' }]")
   def test_refused(self, assignment):
@@ -135,10 +147,13 @@ class RefusedTest(parameterized.TestCase):
 
   def test_within(self):
     changes = _changes("seed=3", "data.batch_size=3", "training.num_steps=3",
-                       "model.task[name=a].label.column=z")
+                       "model.task[name=a].label.column=z",
+                       "training.moving_average.decay=0.5",
+                       "training.accumulate_batches=2")
     within = compatibility.within(changes, compatibility.NETWORK)
     self.assertEqual([change.split(":")[0] for change in within],
-                     ["seed", "model.task[0].label.column"])
+                     ["seed", "model.task[0].label.column",
+                      "training.moving_average.decay"])
 
 
 class ExperimentOfTest(absltest.TestCase):

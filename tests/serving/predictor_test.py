@@ -22,7 +22,8 @@ from mtl_graph.training import loop
 _TEXT = """
 name: "small" seed: 3
 data {{
-  train {{ csv {{ path: "{0}/train.csv" strip_spaces: true }} }}
+  train {{ csv {{ path: "{0}/train.csv" strip_spaces: true
+                  missing_value: ["NA", "?"] }} }}
   batch_size: 8
   feature {{ name: "x" column: "Some X"
              numeric {{ normalization: LOG1P missing_value: 1 }} }}
@@ -203,6 +204,13 @@ class FilesTest(PredictorTest):
     self._path("p2.csv", header + "".join(rows[1:]))
     output = self._path("out.csv")
     self._loaded.predict_csv(self._path("p*.csv"), output)
+    self._check(self._read(output))
+
+  def test_what_stands_for_a_missing_value(self):
+    path = self._path("in.csv", _ROWS.replace(",,23,", ",NA,23,?").replace(
+        "9,3, ,rome", "9,3, NA ,rome"))
+    output = self._path("out.csv")
+    self._loaded.predict_csv(path, output)
     self._check(self._read(output))
 
   @parameterized.named_parameters(

@@ -230,6 +230,74 @@ class AnswersTest(SavedModelTest):
                   self._expected)
 
 
+class MovingAverageTest(absltest.TestCase):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls._folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+    x = np.random.default_rng(0).normal(size=40)
+    cls._rows = {"x": x, "late": x > 0, "level": np.digitize(x, [-1, 0, 1]),
+                 "delay": np.stack([x, 2 * x], 1)}
+    cls._experiment = config.parse("""
+        name: "averaged" seed: 3
+        data { batch_size: 8 feature { name: "x" numeric {
+          normalization: MIN_MAX } use: WIDE_AND_DEEP } }
+        model {
+          hard_sharing { trunk { layer { dense { units: 4 } }
+                                 layer { batch_normalization {} } } }
+          task { name: "late" binary {} }
+          task { name: "level" ordinal { num_classes: 4 } }
+          task { name: "delay" regression { size: 2 } }
+        }
+        training {
+          num_steps: 9 joint { loss { sum {} } }
+          default_optimizer { adam { learning_rate { constant: 0.1 } } }
+          moving_average { decay: 0.9 } summaries { enabled: false }
+        }""")
+    cls._plain = config.parse(config.to_text(cls._experiment))
+    cls._plain.training.ClearField("moving_average")
+    cls._checkpoint = cls._train(cls, cls._experiment, "run")
+    run = saved_run.open_run(cls._experiment, os.path.dirname(cls._checkpoint))
+    with run.session:
+      cls._sample = run.evaluator.sample(splits.read(
+          cls._experiment, "train", cls._rows))
+
+  def _train(self, experiment, folder):
+    return loop.train(experiment, os.path.join(self._folder, folder),
+                      {"train": self._rows}, log=lambda line: None).checkpoint
+
+  def _export(self, experiment, checkpoint):
+    return saved_model.export(experiment, checkpoint, os.path.join(
+        self._folder, "export"), *self._sample)
+
+  def test_the_averages_are_exported_under_the_variables_names(self):
+    path = self._export(self._experiment, self._checkpoint)
+    exported = tf.train.load_checkpoint(os.path.join(path, "variables",
+                                                     "variables"))
+    trained = tf.train.load_checkpoint(self._checkpoint)
+    names = exported.get_variable_to_shape_map()
+    self.assertContainsSubset(["wide/level/x/weights", "head/level/thresholds",
+                               "trunk/batch_normalization/moving_mean"], names)
+    for name in names:
+      average = name + "/ExponentialMovingAverage"
+      self.assertEqual(trained.has_tensor(average), not name.startswith(
+          ("statistics/", "trunk/batch_normalization/moving")), name)
+      np.testing.assert_array_equal(
+          exported.get_tensor(name), trained.get_tensor(
+              average if trained.has_tensor(average) else name))
+
+  def test_the_variables_would_not_be_published(self):
+    with self.assertRaisesRegex(saved_model.ExportError,
+                                "differs from the training graph"):
+      self._export(self._plain, self._checkpoint)
+
+  def test_a_checkpoint_without_averages_does_not_fit(self):
+    with self.assertRaisesRegex(checkpoints.CheckpointError,
+                                "ExponentialMovingAverage.* not found"):
+      self._export(self._experiment, self._train(self._plain, "without"))
+
+
 class VersionsTest(SavedModelTest):
 
   def setUp(self):

@@ -269,6 +269,18 @@ class ChangesTest(ResumeTest):
     self.assertEqual(result.step, 50)
     self.assertIn("new", result.metrics["validation"])
 
+  def test_averages_added_later_start_where_the_variables_are(self):
+    # A step of no length leaves the variables where they are.
+    self._train("training.num_steps=41", "training.moving_average.decay=0.9",
+                "training.default_optimizer.adam.learning_rate={ constant: 0 }",
+                allow_changes=True)
+    found = _values(checkpoints.latest(self._folder))
+    suffix = "/ExponentialMovingAverage"
+    averaged = [name for name in found if name.endswith(suffix)]
+    self.assertLen(averaged, 9)
+    for name in averaged:
+      self.assertEqual(found[name], self._expected[name[:-len(suffix)]], name)
+
   def test_a_crash_after_allowed_changes_does_not_bar_the_way(self):
     with self.assertRaises(_Crash):
       self._train("training.num_steps=60", _THIRD, allow_changes=True,
