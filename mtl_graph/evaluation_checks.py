@@ -5,8 +5,8 @@ from typing import Collection, Optional
 from mtl_graph import config
 from mtl_graph import field_checks
 from mtl_graph import outline
+from mtl_graph.protos import evaluation_pb2
 from mtl_graph.protos import experiment_pb2
-from mtl_graph.protos import training_pb2
 
 # The kinds of head that each further metric is one of.
 _HEADS = {
@@ -33,7 +33,7 @@ def check(experiment: experiment_pb2.Experiment,
     if rule.metric not in metrics:
       report(f"{path}.metric", f"no metric '{rule.metric}'; allowed: "
              f"{', '.join(metrics)}{config.nearest(rule.metric, metrics)}")
-    if rule.goal == training_pb2.GOAL_UNSPECIFIED:
+    if rule.goal == evaluation_pb2.GOAL_UNSPECIFIED:
       report(f"{path}.goal", "found nothing; allowed: MAXIMIZE or MINIMIZE")
     if not ("validation" in arrays if arrays is not None
             else experiment.data.HasField("validation")):

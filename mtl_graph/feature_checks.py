@@ -7,9 +7,9 @@ from mtl_graph import field_checks
 from mtl_graph import layer_checks
 from mtl_graph import outline
 from mtl_graph import vocabularies
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 
-_Feature = data_pb2.Feature
+_Feature = features_pb2.Feature
 _COUNTS = ("num_buckets", "hash_buckets", "quantile_buckets")
 
 
@@ -59,7 +59,7 @@ def _check_numeric(numeric, reads_text, path, report) -> None:
            " 1 from .csv files, more with a separator or from other files")
   if numeric.HasField("separator") and not numeric.separator:
     report(f"{path}.separator", "found ''; allowed: at least one character")
-  if (numeric.normalization == data_pb2.LOG1P and numeric.missing_value < 0):
+  if numeric.normalization == features_pb2.LOG1P and numeric.missing_value < 0:
     report(f"{path}.missing_value", f"found {numeric.missing_value:g}; allowed:"
            " at least 0 under LOG1P")
 
@@ -155,7 +155,7 @@ def _check_values(feature, path, report) -> None:
         report(f"{path}.{recurrent}", f"found it with {problem}; allowed: "
                "without")
   if values.HasField("weight_column"):
-    if values.combiner == data_pb2.MAX and recurrent is None:
+    if values.combiner == features_pb2.MAX and recurrent is None:
       report(f"{path}.weight_column", "found it with combiner: MAX; allowed: "
              "with MEAN, SUM and SQRTN")
     if feature.categorical.HasField("multi_hot"):
@@ -228,7 +228,7 @@ def _check_shared(features, report) -> None:
 
 def _table(categorical):
   """Returns everything in which features that share a table must agree."""
-  copy = data_pb2.Categorical()
+  copy = features_pb2.Categorical()
   copy.CopyFrom(categorical)
   copy.ClearField("values")
   return copy.SerializeToString(deterministic=True)

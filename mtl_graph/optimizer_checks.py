@@ -1,6 +1,7 @@
 """Finds what is wrong with the optimizers of an experiment."""
 
 from mtl_graph import field_checks
+from mtl_graph.protos import optimizers_pb2
 from mtl_graph.protos import training_pb2
 
 # A field's name says what it may hold, the same in every optimizer.
@@ -19,7 +20,7 @@ _WITHOUT_DECAY = ("adagrad_da", "ftrl")
 _RATE_ABOVE_ZERO = ("adagrad_da", "ftrl", "proximal_adagrad")
 
 
-def check(optimizer: training_pb2.Optimizer, path: str,
+def check(optimizer: optimizers_pb2.Optimizer, path: str,
           report: field_checks.Report) -> None:
   """Reports what is wrong with an optimizer and its learning rate."""
   kind = field_checks.kind_of(optimizer, "kind", path, report)
@@ -42,7 +43,7 @@ def check(optimizer: training_pb2.Optimizer, path: str,
 
 
 def check_weight_decay(group: training_pb2.VariableGroup,
-                       optimizer: training_pb2.Optimizer, path: str,
+                       optimizer: optimizers_pb2.Optimizer, path: str,
                        report: field_checks.Report) -> None:
   """Reports what is wrong with the weight decay of a group.
 

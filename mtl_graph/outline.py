@@ -5,8 +5,8 @@ from typing import Dict, List, Optional, Sequence
 
 from mtl_graph import layer_outline
 from mtl_graph import vocabularies
-from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import features_pb2
 from mtl_graph.protos import model_pb2
 
 # The metrics of a task by the kind of its head, `loss` being its task loss.
@@ -124,7 +124,7 @@ def _features(features, outline, report) -> layer_outline.Shape:
   return first[:-1] + (sum(shape[-1] for shape in shapes.values()),)
 
 
-def feature_shape(feature: data_pb2.Feature) -> layer_outline.Shape:
+def feature_shape(feature: features_pb2.Feature) -> layer_outline.Shape:
   """Returns the shape of a row of a feature, before its encoder."""
   kind = feature.WhichOneof("kind")
   if kind == "numeric":
@@ -142,27 +142,27 @@ def feature_shape(feature: data_pb2.Feature) -> layer_outline.Shape:
   return (table_rows(feature),)
 
 
-def recurrent_of(feature: data_pb2.Feature) -> Optional[str]:
+def recurrent_of(feature: features_pb2.Feature) -> Optional[str]:
   """Returns "lstm" or "gru" if one reads the feature's categories."""
   pooling = feature.categorical.values.WhichOneof("pooling")
   return pooling if pooling in ("lstm", "gru") else None
 
 
-def table_rows(feature: data_pb2.Feature) -> int:
+def table_rows(feature: features_pb2.Feature) -> int:
   """Returns how many categories a feature has, the unknown one counted."""
   if feature.WhichOneof("kind") == "cross":
     return feature.cross.hash_buckets  # Every combination is known.
   return vocabularies.category_count(feature.categorical) + 1
 
 
-def has_tensor(feature: data_pb2.Feature) -> bool:
+def has_tensor(feature: features_pb2.Feature) -> bool:
   """Returns whether `embedding/<feature>` is a tensor of the network."""
   kind = feature.WhichOneof("kind")
   return (kind in ("categorical", "cross") and getattr(
       feature, kind).WhichOneof("representation") == "embedding_dimension")
 
 
-def table_of(feature: data_pb2.Feature) -> str:
+def table_of(feature: features_pb2.Feature) -> str:
   """Returns the scope of a feature's table of embeddings."""
   shared = (feature.categorical.shared_embedding
             if feature.WhichOneof("kind") == "categorical" else "")
@@ -208,14 +208,16 @@ def _head(task, width, features, outline) -> None:
   outline.tensors[scope] = (units,)
 
 
-def is_deep(feature: data_pb2.Feature) -> bool:
+def is_deep(feature: features_pb2.Feature) -> bool:
   """Returns whether a feature goes into the shared part of the network."""
-  return feature.use in (data_pb2.Feature.DEEP, data_pb2.Feature.WIDE_AND_DEEP)
+  return feature.use in (features_pb2.Feature.DEEP,
+                         features_pb2.Feature.WIDE_AND_DEEP)
 
 
-def is_wide(feature: data_pb2.Feature) -> bool:
+def is_wide(feature: features_pb2.Feature) -> bool:
   """Returns whether a feature goes into the tasks' linear models."""
-  return feature.use in (data_pb2.Feature.WIDE, data_pb2.Feature.WIDE_AND_DEEP)
+  return feature.use in (features_pb2.Feature.WIDE,
+                         features_pb2.Feature.WIDE_AND_DEEP)
 
 
 def estimate_order(tasks: Sequence[model_pb2.Task]) -> List[str]:

@@ -4,8 +4,8 @@ import collections
 from typing import Iterable, List, Optional
 
 from mtl_graph import config
-from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import features_pb2
 
 # The heads whose message says which classes or labels there are.
 _HEADS_WITH_CLASSES = ("multiclass", "multilabel", "ordinal")
@@ -84,7 +84,7 @@ def adopt(experiment: experiment_pb2.Experiment,
   return copy
 
 
-def count(categorical: data_pb2.Categorical, values: Iterable[str]) -> None:
+def count(categorical: features_pb2.Categorical, values: Iterable[str]) -> None:
   """Counts categories, and gives rows to those that have none yet.
 
   Args:
@@ -126,7 +126,7 @@ def check_kept(experiment: experiment_pb2.Experiment,
     raise config.ConfigErrors(errors)
 
 
-def category_count(categorical: data_pb2.Categorical) -> int:
+def category_count(categorical: features_pb2.Categorical) -> int:
   """Returns how many rows there are for categories, the unknown one left out.
 
   It is also the number of the row for what is unknown.

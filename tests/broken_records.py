@@ -15,7 +15,6 @@ _KINDS = {"age": float, "income": float, "spent": float, "weight": int,
 _RECORDS = ("records of serialized tf.Example, as tf.io.TFRecordWriter writes "
             "them, gzip only if the file ends in .gz")
 _NUMBER = "a number, or nothing where it is missing"
-_TYPES = "allowed: numbers, booleans, text, dates, and lists of them"
 
 
 def _rows():

@@ -16,7 +16,7 @@ import mtl_graph
 from mtl_graph import config
 from mtl_graph.data import splits
 from mtl_graph.evaluation import saved_run
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 
 _SET = "values { max_values: 3 %s } embedding_dimension: 2"
 _TEXT = """
@@ -188,10 +188,10 @@ class EveryFeatureTest(tf.test.TestCase):
   def test_every_kind_is_there(self):
     kinds = {f.WhichOneof("kind") for f in self._experiment.data.feature}
     self.assertCountEqual(kinds, [
-        f.name for f in data_pb2.Feature.DESCRIPTOR.oneofs_by_name[
+        f.name for f in features_pb2.Feature.DESCRIPTOR.oneofs_by_name[
             "kind"].fields])
     self.assertCountEqual({f.use for f in self._experiment.data.feature},
-                          data_pb2.Feature.Use.values())
+                          features_pb2.Feature.Use.values())
 
   def test_predictions_depend_on_every_column(self):
     before = self._evaluated(self._train)["yes/logit"]

@@ -9,14 +9,14 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from mtl_graph import field_checks
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 
 
 def _problems(**fields):
   """Returns what is said of the numbers of a `Categorical`, and where."""
   found = []
   field_checks.finite(
-      data_pb2.Feature(categorical=data_pb2.Categorical(**fields)), "f",
+      features_pb2.Feature(categorical=features_pb2.Categorical(**fields)), "f",
       lambda path, problem: found.append((path, problem)))
   return found
 

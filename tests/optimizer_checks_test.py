@@ -6,10 +6,11 @@ from google.protobuf import descriptor
 from google.protobuf import text_format
 
 from mtl_graph import optimizer_checks
+from mtl_graph.protos import optimizers_pb2
 from mtl_graph.protos import training_pb2
 
-_OPTIMIZERS = training_pb2.Optimizer.DESCRIPTOR.oneofs_by_name["kind"].fields
-_RATES = training_pb2.LearningRate.DESCRIPTOR.oneofs_by_name["kind"].fields
+_OPTIMIZERS = optimizers_pb2.Optimizer.DESCRIPTOR.oneofs_by_name["kind"].fields
+_RATES = optimizers_pb2.LearningRate.DESCRIPTOR.oneofs_by_name["kind"].fields
 _KINDS = tuple(kind.name for kind in _OPTIMIZERS)
 # A schedule of each kind that is as it should be.
 _GOOD = {
@@ -47,7 +48,7 @@ _NUMBERS = [(kind.name, field.name)
 def _problems(text):
   problems = []
   optimizer_checks.check(
-      text_format.Parse(text, training_pb2.Optimizer()), "at",
+      text_format.Parse(text, optimizers_pb2.Optimizer()), "at",
       lambda path, problem: problems.append(f"{path}: {problem}"))
   return problems
 
@@ -56,7 +57,7 @@ def _decay_problems(group, default="adam {}"):
   problems = []
   group = text_format.Parse(group, training_pb2.VariableGroup())
   optimizer = (group.optimizer if group.HasField("optimizer")
-               else text_format.Parse(default, training_pb2.Optimizer()))
+               else text_format.Parse(default, optimizers_pb2.Optimizer()))
   optimizer_checks.check_weight_decay(
       group, optimizer, "at",
       lambda path, problem: problems.append(f"{path}: {problem}"))

@@ -6,7 +6,7 @@ from google.protobuf import text_format
 
 from mtl_graph import config
 from mtl_graph import outline
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 from mtl_graph.protos import model_pb2
 
 # graphs_test checks that the graph built has exactly these names and shapes.
@@ -123,13 +123,13 @@ class FeaturesTest(parameterized.TestCase):
       ("nothing", "", (0,)),
   )
   def test_shape(self, kind, expected):
-    feature = text_format.Parse(kind, data_pb2.Feature())
+    feature = text_format.Parse(kind, features_pb2.Feature())
     self.assertEqual(outline.feature_shape(feature), expected)
 
   def test_a_cross_has_no_unknown_category(self):
     for kind, rows in (("cross { hash_buckets: 5 }", 5),
                        ("categorical { hash_buckets: 5 }", 6)):
-      feature = text_format.Parse(kind, data_pb2.Feature())
+      feature = text_format.Parse(kind, features_pb2.Feature())
       self.assertEqual(outline.table_rows(feature), rows)
 
   def test_variables_of_every_kind(self):

@@ -24,7 +24,7 @@ from mtl_graph import outline
 from mtl_graph import validation
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import layers_pb2
-from mtl_graph.protos import training_pb2
+from mtl_graph.protos import optimizers_pb2
 
 ROOT = pathlib.Path(__file__).absolute().parent.parent
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
@@ -305,9 +305,10 @@ class RecipesTest(parameterized.TestCase):
 
   def test_tables_are_whole(self):
     for name, oneof in (
-        ("optimizer", training_pb2.Optimizer.DESCRIPTOR.oneofs_by_name["kind"]),
+        ("optimizer",
+         optimizers_pb2.Optimizer.DESCRIPTOR.oneofs_by_name["kind"]),
         ("learning_rate",
-         training_pb2.LearningRate.DESCRIPTOR.oneofs_by_name["kind"]),
+         optimizers_pb2.LearningRate.DESCRIPTOR.oneofs_by_name["kind"]),
         ("initializer",
          layers_pb2.Initializer.DESCRIPTOR.oneofs_by_name["kind"]),
         ("head", experiment_pb2.Experiment.DESCRIPTOR.fields_by_name["model"]

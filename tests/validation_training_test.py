@@ -5,6 +5,7 @@ from absl.testing import parameterized
 
 from mtl_graph import config
 from mtl_graph import validation
+from mtl_graph.protos import optimizers_pb2
 from mtl_graph.protos import training_pb2
 
 _TEXT = """
@@ -28,7 +29,7 @@ _NAME = ("a lower-case letter, then lower-case letters, digits and '_'")
 _NOT_BUILT = "parses, but this version does not build it"
 _OPTIMIZERS, _RATES = (
     ", ".join(f.name for f in m.DESCRIPTOR.oneofs_by_name["kind"].fields)
-    for m in (training_pb2.Optimizer, training_pb2.LearningRate))
+    for m in (optimizers_pb2.Optimizer, optimizers_pb2.LearningRate))
 _LAZY = "{lazy_adam { learning_rate { constant: 0.1 } }}"
 _PENALTY = ("data.feature[0].categorical.regularization={l2: 1}")
 _NO_PENALTY = ("found it for 'embedding/c/embeddings', which bears a penalty; "

@@ -11,15 +11,15 @@ from google.protobuf import text_format
 
 from mtl_graph import config
 from mtl_graph import vocabularies
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 from mtl_graph.protos import model_pb2
 
-_MESSAGES = (data_pb2.Categorical, model_pb2.Multiclass, model_pb2.Multilabel,
-             model_pb2.Ordinal)
+_MESSAGES = (features_pb2.Categorical, model_pb2.Multiclass,
+             model_pb2.Multilabel, model_pb2.Ordinal)
 
 
 def _categorical(text):
-  return text_format.Parse(text, data_pb2.Categorical())
+  return text_format.Parse(text, features_pb2.Categorical())
 
 
 class EntriesTest(parameterized.TestCase):
@@ -51,7 +51,7 @@ class EntriesTest(parameterized.TestCase):
       self.assertEqual(vocabularies.entries(message()), [])
 
   def test_unreadable_file(self):
-    message = data_pb2.Categorical(vocabulary_file=self._path)
+    message = features_pb2.Categorical(vocabulary_file=self._path)
     with self.assertRaises(OSError):
       vocabularies.entries(message)
     self.assertEqual(vocabularies.entries_or_none(message), [])

@@ -13,7 +13,7 @@ from mtl_graph import outline
 from mtl_graph import vocabularies
 from mtl_graph.data import raw_values
 from mtl_graph.data import statistics as statistics_lib
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 
 # numbers: all that are numbers, normalized, float32 [B, F].
 # ids: all category ids, -1 where a set or sequence is shorter, int32 [B, C].
@@ -33,7 +33,8 @@ class Part(NamedTuple):
   weights: Optional[tf.Tensor] = None
 
 
-def placeholders(features: Sequence[data_pb2.Feature]) -> Dict[str, tf.Tensor]:
+def placeholders(features: Sequence[features_pb2.Feature]
+                 ) -> Dict[str, tf.Tensor]:
   """Makes the inputs that take raw values, named like the features."""
   inputs = collections.OrderedDict()
 
@@ -59,7 +60,7 @@ def placeholders(features: Sequence[data_pb2.Feature]) -> Dict[str, tf.Tensor]:
   return inputs
 
 
-def transform(features: Sequence[data_pb2.Feature],
+def transform(features: Sequence[features_pb2.Feature],
               raw: Mapping[str, tf.Tensor],
               statistics: Optional[
                   Mapping[str, statistics_lib.Statistics]] = None,
@@ -126,12 +127,12 @@ def _normalize(numeric, values, measured):
     values = tf.where(tf.is_nan(values),
                       tf.fill(tf.shape(values), float(numeric.missing_value)),
                       values)
-  if numeric.normalization == data_pb2.Z_SCORE:
+  if numeric.normalization == features_pb2.Z_SCORE:
     return (values - measured["mean"]) / measured["stddev"]
-  if numeric.normalization == data_pb2.MIN_MAX:
+  if numeric.normalization == features_pb2.MIN_MAX:
     return tf.math.divide_no_nan(values - measured["min"],
                                  measured["max"] - measured["min"])
-  if numeric.normalization == data_pb2.LOG1P:
+  if numeric.normalization == features_pb2.LOG1P:
     return tf.log1p(tf.maximum(values, 0.0))
   return values
 
@@ -228,7 +229,7 @@ def _pixels(image):
   return image.height * image.width * image.channels
 
 
-def id_columns(features: Sequence[data_pb2.Feature]) -> Dict[str, slice]:
+def id_columns(features: Sequence[features_pb2.Feature]) -> Dict[str, slice]:
   """Returns which columns of `Transformed.ids` are each feature's."""
   found, start = collections.OrderedDict(), 0
   for feature in features:
@@ -245,8 +246,8 @@ def _is_several(feature):
           and feature.categorical.HasField("values"))
 
 
-def take_apart(features: Sequence[data_pb2.Feature], transformed: Transformed
-               ) -> Dict[str, Part]:
+def take_apart(features: Sequence[features_pb2.Feature],
+               transformed: Transformed) -> Dict[str, Part]:
   """Takes the transformed features apart.
 
   Args:

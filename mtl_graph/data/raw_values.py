@@ -8,10 +8,10 @@ from mtl_graph import outline
 from mtl_graph.data import columns
 from mtl_graph.data import lists
 from mtl_graph.data import sources
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 
 
-def column_of(feature: data_pb2.Feature) -> str:
+def column_of(feature: features_pb2.Feature) -> str:
   """Returns the column a feature reads; "" if it is a cross, which reads none.
   """
   if feature.WhichOneof("kind") == "cross":
@@ -19,7 +19,7 @@ def column_of(feature: data_pb2.Feature) -> str:
   return feature.column or feature.name
 
 
-def columns_of(features: Sequence[data_pb2.Feature]) -> List[str]:
+def columns_of(features: Sequence[features_pb2.Feature]) -> List[str]:
   """Returns every column that features read, each once."""
   names = []
   for feature in features:
@@ -27,17 +27,17 @@ def columns_of(features: Sequence[data_pb2.Feature]) -> List[str]:
   return list(dict.fromkeys(name for name in names if name))
 
 
-def weights_input(feature: data_pb2.Feature) -> str:
+def weights_input(feature: features_pb2.Feature) -> str:
   """Returns the name of the input that takes the weights of categories."""
   return f"{feature.name}/weights"
 
 
-def takes_numbers(categorical: data_pb2.Categorical) -> bool:
+def takes_numbers(categorical: features_pb2.Categorical) -> bool:
   """Returns whether a category is an interval of numbers."""
   return bool(categorical.boundary or categorical.quantile_buckets)
 
 
-def read(features: Sequence[data_pb2.Feature], table: sources.Table
+def read(features: Sequence[features_pb2.Feature], table: sources.Table
          ) -> Dict[str, np.ndarray]:
   """Reads the raw values of every feature, as the serving inputs take them.
 
@@ -85,7 +85,7 @@ def _read_numbers(feature, table, column):
   if not feature.numeric.HasField("missing_value"):
     _check(table, column, np.isnan(rows), "a number; feature "
            f"'{feature.name}' has no missing_value to stand for a missing one")
-  if feature.numeric.normalization == data_pb2.LOG1P:
+  if feature.numeric.normalization == features_pb2.LOG1P:
     _check(table, column, rows < 0, f"at least 0, as feature '{feature.name}' "
            "takes ln(1 + x)")
   return _narrow(values, table, column)

@@ -4,14 +4,14 @@ from typing import Dict, Mapping, Sequence
 
 import numpy as np
 
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 
 # Arrays by name: `mean` and `stddev` of Z_SCORE, `min` and `max` of MIN_MAX,
 # `boundaries` of quantile buckets.
 Statistics = Dict[str, np.ndarray]
 
 
-def measure(features: Sequence[data_pb2.Feature],
+def measure(features: Sequence[features_pb2.Feature],
             raw: Mapping[str, np.ndarray]) -> Dict[str, Statistics]:
   """Measures every statistic, missing values left out.
 
@@ -31,7 +31,7 @@ def measure(features: Sequence[data_pb2.Feature],
     if feature.WhichOneof("kind") == "categorical":
       measured[feature.name] = _boundaries(
           values, feature.categorical.quantile_buckets)
-    elif feature.numeric.normalization == data_pb2.Z_SCORE:
+    elif feature.numeric.normalization == features_pb2.Z_SCORE:
       measured[feature.name] = _moments(
           values.reshape(-1, feature.numeric.size))
     else:
@@ -39,12 +39,13 @@ def measure(features: Sequence[data_pb2.Feature],
   return measured
 
 
-def initial(feature: data_pb2.Feature) -> Statistics:
+def initial(feature: features_pb2.Feature) -> Statistics:
   """Returns statistics that stand until a checkpoint brings the true ones."""
   kind, size = feature.WhichOneof("kind"), feature.numeric.size
-  if kind == "numeric" and feature.numeric.normalization == data_pb2.Z_SCORE:
+  normalization = feature.numeric.normalization
+  if kind == "numeric" and normalization == features_pb2.Z_SCORE:
     return {"mean": np.zeros(size), "stddev": np.ones(size)}
-  if kind == "numeric" and feature.numeric.normalization == data_pb2.MIN_MAX:
+  if kind == "numeric" and normalization == features_pb2.MIN_MAX:
     return {"min": np.zeros(size), "max": np.ones(size)}
   if kind == "categorical" and feature.categorical.quantile_buckets:
     return {"boundaries": np.zeros(feature.categorical.quantile_buckets - 1)}

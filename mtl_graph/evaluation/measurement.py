@@ -11,9 +11,9 @@ from mtl_graph import vocabularies
 from mtl_graph.data import batches
 from mtl_graph.evaluation import metrics as metrics_lib
 from mtl_graph.evaluation import task_metrics
+from mtl_graph.protos import evaluation_pb2
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import model_pb2
-from mtl_graph.protos import training_pb2
 
 # Metric by name, by task.
 Metrics = Dict[str, Dict[str, float]]
@@ -203,8 +203,8 @@ def _of_head(task, labels, estimates, weights) -> Dict[str, float]:
   return getattr(metrics_lib, head)(label, estimates, weights)
 
 
-def _further(task, wanted: training_pb2.TaskMetrics, labels, estimates, weights,
-             groups) -> Dict[str, float]:
+def _further(task, wanted: evaluation_pb2.TaskMetrics, labels, estimates,
+             weights, groups) -> Dict[str, float]:
   """Returns the metrics that `wanted` adds, named as `outline` names them."""
   head, values, label = task.WhichOneof("head"), [], labels[:, 0]
   if head == "binary":

@@ -56,7 +56,8 @@ def open_run(experiment: experiment_pb2.Experiment, model_dir: str,
   experiment = vocabularies.adopt(vocabularies.in_line(experiment), saved)
   compatibility.refuse(
       compatibility.within(compatibility.differences(saved, experiment),
-                           compatibility.NETWORK), model_dir, "the network that was trained")
+                           compatibility.NETWORK), model_dir,
+      "the network that was trained")
   sessions.set_threads(experiment.training.execution)
   model = graphs.build(experiment)
   session = sessions.open_session(model.graph, experiment.training.execution)

@@ -45,7 +45,8 @@ def metrics_table(results: Mapping[str, Mapping[str, Mapping[str, float]]]
     The lines; tasks that have the same metrics stand in one table.
   """
   alike = {}
-  for task, metrics in (next(iter(results.values())) if results else {}).items():
+  first = next(iter(results.values())) if results else {}
+  for task, metrics in first.items():
     alike.setdefault(tuple(metrics), []).append(task)
   parts = []
   for names, tasks in alike.items():

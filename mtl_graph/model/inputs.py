@@ -12,7 +12,7 @@ from mtl_graph.layers import recurrent
 from mtl_graph.model import initial_values
 from mtl_graph.model import stacks
 from mtl_graph.ops import pooling
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 
 
 class Inputs(NamedTuple):
@@ -27,7 +27,7 @@ class Inputs(NamedTuple):
   wide: Dict[str, features_lib.Part]
 
 
-def build(features: Sequence[data_pb2.Feature],
+def build(features: Sequence[features_pb2.Feature],
           transformed: features_lib.Transformed,
           mode: stacks.Mode) -> Inputs:
   """Looks embeddings up, applies encoders, and puts features side by side.
@@ -45,7 +45,7 @@ def build(features: Sequence[data_pb2.Feature],
   for feature in features:
     if outline.is_wide(feature):
       wide[feature.name] = parts[feature.name]
-    if feature.use in (data_pb2.Feature.DEEP, data_pb2.Feature.WIDE_AND_DEEP):
+    if outline.is_deep(feature):
       tensor = stacks.hold(_deep(feature, parts[feature.name], mode.seed),
                            f"embedding/{feature.name}", mode)
       deep.append(stacks.build(feature.encoder.layer, tensor,
@@ -55,7 +55,7 @@ def build(features: Sequence[data_pb2.Feature],
   return Inputs(tf.concat(deep, -1) if len(deep) > 1 else deep[0], wide)
 
 
-def wide_logits(features: Sequence[data_pb2.Feature],
+def wide_logits(features: Sequence[features_pb2.Feature],
                 parts: Dict[str, features_lib.Part], task: str, units: int
                 ) -> Optional[tf.Tensor]:
   """Builds a task's linear model over the features of the wide part.
@@ -140,10 +140,10 @@ def _vectors(feature, message, ids, seed):
 
 def _combine(combiner, vectors, present, weights):
   """Makes one vector of those of several categories; see `Combiner`."""
-  if combiner == data_pb2.MAX:
+  if combiner == features_pb2.MAX:
     return pooling.combine_max(vectors, present)
-  kind = {data_pb2.MEAN: "mean", data_pb2.SUM: "sum",
-          data_pb2.SQRTN: "sqrtn"}[combiner]
+  kind = {features_pb2.MEAN: "mean", features_pb2.SUM: "sum",
+          features_pb2.SQRTN: "sqrtn"}[combiner]
   if weights is None:
     weights = tf.cast(present, tf.float32)
   return pooling.combine(vectors, weights, kind)

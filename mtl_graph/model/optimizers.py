@@ -7,13 +7,13 @@ import tensorflow.compat.v1 as tf
 from mtl_graph import config
 from mtl_graph.model import lazy_adam
 from mtl_graph.model import schedules
-from mtl_graph.protos import training_pb2
+from mtl_graph.protos import optimizers_pb2
 
 # The last parts of the names of variables that weight decay is for.
 _DECAYED = ("kernel", "embeddings", "weights")
 
 
-def learning_rate(optimizer: training_pb2.Optimizer, step: tf.Tensor
+def learning_rate(optimizer: optimizers_pb2.Optimizer, step: tf.Tensor
                   ) -> tf.Tensor:
   """Computes the learning rate of an optimizer at a step.
 
@@ -34,7 +34,7 @@ def learning_rate(optimizer: training_pb2.Optimizer, step: tf.Tensor
   return schedules.learning_rate(getattr(optimizer, kind).learning_rate, step)
 
 
-def build(optimizer: training_pb2.Optimizer, rate: tf.Tensor, step: tf.Tensor
+def build(optimizer: optimizers_pb2.Optimizer, rate: tf.Tensor, step: tf.Tensor
           ) -> tf.train.Optimizer:
   """Makes an optimizer.
 
@@ -104,7 +104,7 @@ def build(optimizer: training_pb2.Optimizer, rate: tf.Tensor, step: tf.Tensor
                            "this version builds")
 
 
-def weight_decay(optimizer: training_pb2.Optimizer, rate: tf.Tensor,
+def weight_decay(optimizer: optimizers_pb2.Optimizer, rate: tf.Tensor,
                  of_group: float) -> Optional[tf.Tensor]:
   """Computes the share of its weights that a group loses in a step.
 

@@ -3,10 +3,10 @@
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
-from mtl_graph.protos import training_pb2
+from mtl_graph.protos import optimizers_pb2
 
 
-def learning_rate(rate: training_pb2.LearningRate, step: tf.Tensor
+def learning_rate(rate: optimizers_pb2.LearningRate, step: tf.Tensor
                   ) -> tf.Tensor:
   """Computes a learning rate at a step.
 

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 
-from mtl_graph.protos import training_pb2
+from mtl_graph.protos import evaluation_pb2
 
 
 class Course(NamedTuple):
@@ -88,7 +88,7 @@ class RunState:
     self.best = Best(**saved["best"])
     self.stopping = Best(**saved["stopping"])
 
-  def start_evaluating(self, evaluation: training_pb2.Evaluation,
+  def start_evaluating(self, evaluation: evaluation_pb2.Evaluation,
                        rows_digest: str) -> bool:
     """Says by what and on which rows the run is going to be measured.
 
@@ -100,7 +100,7 @@ class RunState:
       Whether an earlier best checkpoint is no longer the best by this measure.
     """
     def measure(rule, present):
-      return ([rule.metric, training_pb2.Goal.Name(rule.goal), rows_digest]
+      return ([rule.metric, evaluation_pb2.Goal.Name(rule.goal), rows_digest]
               if present else None)
     stale = self.best.value is not None
     best = measure(evaluation.best, evaluation.HasField("best"))
@@ -113,7 +113,7 @@ class RunState:
     return stale and self.best.value is None
 
   def record(self, step: int, metrics: Mapping[str, Mapping[str, float]],
-             evaluation: training_pb2.Evaluation) -> bool:
+             evaluation: evaluation_pb2.Evaluation) -> bool:
     """Takes note of an evaluation.
 
     Args:
@@ -142,7 +142,7 @@ class RunState:
     return self.best.take(value_of(metrics, evaluation.best.metric), step,
                           evaluation.best.goal)
 
-  def should_stop(self, evaluation: training_pb2.Evaluation) -> bool:
+  def should_stop(self, evaluation: evaluation_pb2.Evaluation) -> bool:
     """Returns whether early stopping ends the run here."""
     return (evaluation.HasField("early_stopping")
             and self.stopping.evaluations_since
@@ -161,7 +161,7 @@ def _better(value: float, best: Optional[float], goal: int,
     return False
   if best is None:
     return True
-  if goal == training_pb2.MAXIMIZE:
+  if goal == evaluation_pb2.MAXIMIZE:
     return value > best + min_delta
   return value < best - min_delta
 

@@ -9,7 +9,6 @@ import tensorflow.compat.v1 as tf
 from mtl_graph import config
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
-from mtl_graph.protos import experiment_pb2
 
 _TEXT = """
 name: "small"

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.model import optimizers
-from mtl_graph.protos import training_pb2
+from mtl_graph.protos import optimizers_pb2
 
 _INITIAL = {"a": np.array([1.0, -2.0, 0.5]), "b": np.array([[3.0], [0.1]])}
 _SCHEDULE = ("learning_rate { exponential_decay { initial: 0.05 decay_steps: 10"
@@ -74,7 +74,7 @@ _CASES = [(kind, i) for kind, texts in _OPTIMIZERS.items()
 
 
 def _optimizer(text):
-  return text_format.Parse(text, training_pb2.Optimizer())
+  return text_format.Parse(text, optimizers_pb2.Optimizer())
 
 
 def _session():
@@ -135,7 +135,7 @@ class LearningRateTest(parameterized.TestCase, tf.test.TestCase):
 class BuildTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_every_optimizer_and_every_field_is_tested(self):
-    kinds = training_pb2.Optimizer.DESCRIPTOR.oneofs_by_name["kind"].fields
+    kinds = optimizers_pb2.Optimizer.DESCRIPTOR.oneofs_by_name["kind"].fields
     self.assertCountEqual([kind.name for kind in kinds], _OPTIMIZERS)
     for kind in kinds:
       seen = {"learning_rate"}

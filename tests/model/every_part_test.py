@@ -11,7 +11,7 @@ from mtl_graph import validation
 from mtl_graph.model import averages
 from mtl_graph.model import graphs
 from mtl_graph.model import stacks
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 from mtl_graph.protos import layers_pb2
 from mtl_graph.protos import model_pb2
 from tests import every_part
@@ -64,12 +64,12 @@ class EveryPartTest(absltest.TestCase):
     self.assertEqual(_kinds(layers_pb2.Layer(), "kind") - kinds,
                      {"global_max_pooling", "global_average_pooling"})
     self.assertEqual({f.WhichOneof("kind") for f in features},
-                     _kinds(data_pb2.Feature(), "kind"))
+                     _kinds(features_pb2.Feature(), "kind"))
     self.assertEqual({f.use for f in features},
-                     set(data_pb2.Feature.Use.values()))
+                     set(features_pb2.Feature.Use.values()))
     self.assertEqual(
         {f.categorical.WhichOneof("representation") for f in features}
-        - {None}, _kinds(data_pb2.Categorical(), "representation"))
+        - {None}, _kinds(features_pb2.Categorical(), "representation"))
     self.assertEqual({task.WhichOneof("head") for task in tasks},
                      _kinds(model_pb2.Task(), "head"))
 

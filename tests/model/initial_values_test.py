@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph.model import initial_values
-from mtl_graph.protos import data_pb2
+from mtl_graph.protos import features_pb2
 from mtl_graph.protos import layers_pb2
 
 _IN, _OUT = 60, 40
@@ -79,7 +79,7 @@ class InitialValuesTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotAllEqual(_draw(message), _draw(message, name="other/kernel"))
 
   @parameterized.parameters(layers_pb2.Dense(), layers_pb2.Conv2d(),
-                            data_pb2.Categorical(), data_pb2.Cross())
+                            features_pb2.Categorical(), features_pb2.Cross())
   def test_unset_leaves_the_layers_own(self, message):
     self.assertIsNone(initial_values.build(message))
 

@@ -8,13 +8,13 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph.model import optimizers
-from mtl_graph.protos import training_pb2
+from mtl_graph.protos import optimizers_pb2
 
 _INITIAL = {"a": np.array([1.0, -2.0, 0.5]), "b": np.array([[3.0], [0.1]])}
 
 
 def _optimizer(text):
-  return text_format.Parse(text, training_pb2.Optimizer())
+  return text_format.Parse(text, optimizers_pb2.Optimizer())
 
 
 def _session():

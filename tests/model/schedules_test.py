@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph.model import schedules
-from mtl_graph.protos import training_pb2
+from mtl_graph.protos import optimizers_pb2
 
 _STEPS = tuple(range(43)) + (60, 99, 100, 101)
 # Where float32 no longer holds a step's share of a period to 1e-6.
@@ -102,7 +102,7 @@ _TENSORFLOWS = [name for name, rate in _RATES.items() if rate[2] is not None]
 
 
 def _rate(text):
-  return text_format.Parse(text, training_pb2.LearningRate())
+  return text_format.Parse(text, optimizers_pb2.LearningRate())
 
 
 def _at_steps(make, steps=_STEPS):
@@ -116,7 +116,7 @@ def _at_steps(make, steps=_STEPS):
 class LearningRateTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_every_kind_and_every_field_is_tested(self):
-    kinds = training_pb2.LearningRate.DESCRIPTOR.oneofs_by_name["kind"].fields
+    kinds = optimizers_pb2.LearningRate.DESCRIPTOR.oneofs_by_name["kind"].fields
     seen = {kind.name: set() for kind in kinds}
     for text, _, _ in _RATES.values():
       kind = _rate(text).WhichOneof("kind")

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.model import optimizers
-from mtl_graph.protos import training_pb2
+from mtl_graph.protos import optimizers_pb2
 
 _STEPS = 20
 # Shapes by name, and which of them decay.
@@ -33,7 +33,7 @@ def _rate(step):
 
 
 def _optimizer(text):
-  return text_format.Parse(text, training_pb2.Optimizer())
+  return text_format.Parse(text, optimizers_pb2.Optimizer())
 
 
 def _variables():

@@ -9,7 +9,8 @@ from absl.testing import absltest
 from tools import make_field_reference
 
 ROOT = pathlib.Path(__file__).absolute().parent.parent.parent
-FILES = ("experiment", "data", "model", "training", "serving")
+FILES = ("experiment", "data", "features", "layers", "model", "training",
+         "optimizers", "evaluation", "serving")
 
 
 class MakeFieldReferenceTest(absltest.TestCase):

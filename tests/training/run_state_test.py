@@ -6,7 +6,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 from google.protobuf import text_format
 
-from mtl_graph.protos import training_pb2
+from mtl_graph.protos import evaluation_pb2
 from mtl_graph.training import run_state
 
 _NAN = float("nan")
@@ -17,7 +17,7 @@ _BOTH = """
 
 
 def _evaluation(text=_BOTH):
-  return text_format.Parse(text, training_pb2.Evaluation())
+  return text_format.Parse(text, evaluation_pb2.Evaluation())
 
 
 def _metrics(auc=0.5, rmse=1.0, loss=1.0):

@@ -229,6 +229,14 @@ class VocabularyTest(WarmStartTest):
     equal = (found == before).all(axis=1)
     self.assertEqual(equal.tolist(), [True] * 3 + [False] * 2 + [True])
 
+  def test_a_vocabulary_that_is_stated_may_go_on_too(self):
+    known = self._vocabulary(compatibility.experiment_of(self._path))
+    found = self._values_at_start(
+        _AVERAGED, "data.feature[name=city].categorical={ capacity: 5 "
+        f"vocabulary: {[*known, 'wien']} embedding_dimension: 2 }}")
+    self._check_taken(found, ["embedding", "trunk", "head"])
+    self.assertEqual(self._not_in_it(), [""])
+
   def test_a_vocabulary_that_does_not_go_on_is_refused(self):
     stated = ("data.feature[name=city].categorical={ vocabulary: ['paris', "
               "'bern'] capacity: 5 embedding_dimension: 2 }")

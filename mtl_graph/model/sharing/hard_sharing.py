@@ -22,7 +22,8 @@ def build(config: model_pb2.HardSharing, inputs: tf.Tensor,
     mode: A `stacks.Mode`.
 
   Returns:
-    A dict from task to what it reads, of a shape that the trunk gives; here the same for all.
+    A dict from task to what it reads, of a shape that the trunk gives; here the
+    same for all.
   """
   trunk = stacks.build(config.trunk.layer, inputs, "trunk", mode)
   return {task: trunk for task in tasks}
