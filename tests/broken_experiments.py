@@ -294,9 +294,9 @@ TRAINING = (
           "^training.group: no group claims head/spent/kernel, head/spent/bias,"
           " head/tier/kernel, .*; allowed: every trainable variable in exactl"),
     _set("claimed_twice", "training.group[2].scope=['head']",
-         r"^training.group\[2\].scope\[0\]: variables 'head/click/kernel', 'hea"
-         "d/click/bias' already belong to group 'click'; allowed: one group per "
-         "variable"),
+         r"^training.group\[2\].scope\[0\]: variables 'head/click/kernel', "
+         "'head/click/bias' already belong to group 'click'; allowed: one "
+         "group per variable"),
     _set("scope_misspelt", "training.group[2].scope[0]=head/spend",
          r"^training.group\[2\].scope\[0\]: no trainable variable lies in "
          "scope 'head/spend'; nearest: 'head/spent'",

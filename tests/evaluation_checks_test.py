@@ -14,7 +14,7 @@ _HEADS = {
     "ordinal": "ordinal { num_classes: 3 }",
     "quantiles": "quantiles { level: 0.5 }",
 }
-# The heads that each further metric is one of, as protos/evaluation.proto has it.
+# The heads that each further metric is one of; see protos/evaluation.proto.
 _METRICS = {
     "threshold: 0.5": ["binary"],
     "k: 2": ["binary", "multiclass"],

@@ -305,7 +305,7 @@ class WithTensorflowTest(parameterized.TestCase):
 
   @parameterized.parameters(
       "import tensorflow", "import tensorflow.compat.v1 as tf",
-      "from tensorflow import io", "def f():\n  from tensorflow.io import gfile")
+      "from tensorflow import io", "def f():\n  from tensorflow.io import a")
   def test_refused_where_experiments_are_checked(self, text):
     files = {"mtl_graph.outline": text, "mtl_graph.config": "import re",
              "mtl_graph.data.columns": text, "mtl_graph.train": text}

@@ -156,9 +156,9 @@ class BuildTest(parameterized.TestCase):
        (0, 0, 0), "at.layer[0].max_pooling: found a vector of 7 numbers as its "
        "input; allowed: an image"),
       ("window_too_large", "layer { conv2d { filters: 3 kernel_size: [5, 2] "
-       "padding: VALID } }", (4, 5, 2), (0, 4, 3), "at.layer[0].conv2d: found a "
-       "window of 5 x 2 on an image of 4 x 5 x 2; allowed: one that fits in, or "
-       "padding: SAME"),
+       "padding: VALID } }", (4, 5, 2), (0, 4, 3), "at.layer[0].conv2d: found "
+       "a window of 5 x 2 on an image of 4 x 5 x 2; allowed: one that fits in, "
+       "or padding: SAME"),
       ("pool_too_large", "layer { average_pooling { size: 6 } }", (4, 5, 2),
        (0, 0, 2), "at.layer[0].average_pooling: found a window of 6 x 6 on an "
        "image of 4 x 5 x 2; allowed: one that fits in, or padding: SAME"),

@@ -70,8 +70,8 @@ def _exists(path, message):
       if not field.is_repeated or int(match[2]) >= len(value):
         return False
       value = value[int(match[2])]
-    elif field.is_repeated:
-      value = None  # A list as a whole; nothing of it is named.
+    elif field.is_repeated and field.message_type is not None:
+      value = value[0] if len(value) else None  # Of any element, as of all.
     message = value if field.message_type is not None else None
   return True
 
@@ -107,7 +107,8 @@ class NonsenseTest(parameterized.TestCase):
   @parameterized.parameters(
       ("data.feature[0].numeric.size", True), ("data.feature", True),
       ("data.feature[1]", False), ("data.feature[0].size", False),
-      ("data.feature.numeric", False), ("data.batch_size", True),
+      ("data.feature.numeric", True), ("data.feature.size", False),
+      ("data.drop_rows", True), ("data.batch_size", True),
       ("data.batch_size.x", False), ("data.batch_size[0]", False),
       ("", False), ("dat", False))
   def test_places(self, path, expected):

@@ -12,8 +12,8 @@ from mtl_graph.ops import random_bits
 # One or more rows, ready for the model.
 #   numbers: normalized numbers, float32 [B, F].
 #   ids: category ids, int32 [B, C].
-#   labels: labels in their own units, the columns of one task after the other;
-#     0 where a row has none, NaN where a part of one is missing; float32 [B, W].
+#   labels: labels in their own units, the columns of one task after the other,
+#     0 where a row has none, NaN where a part of it is missing, float32 [B, W].
 #   weights: sample weights, 0 where there is no label, float32 [B, T].
 Batch = collections.namedtuple("Batch", ["numbers", "ids", "labels", "weights"])
 
