@@ -64,7 +64,8 @@ def wide_logits(features: Sequence[features_pb2.Feature],
     logits = sum_f  x_f weights_f
   ```
 
-  with `x_f` the numbers of a feature, or its categories one-hot. The weights
+  with `x_f` the numbers of a feature, or its categories one-hot, several of
+  them combined as the feature combines them. The weights
   `wide/<task>/<feature>/weights` start at zero. See "Wide & Deep Learning for
   Recommender Systems" by Cheng et al., 2016, section 3.1
   (https://arxiv.org/abs/1606.07792).
@@ -92,6 +93,9 @@ def wide_logits(features: Sequence[features_pb2.Feature],
         terms.append(tf.matmul(part.numbers, weights))
       elif part.ids.shape.rank == 1:
         terms.append(tf.gather(weights, part.ids))
+      elif feature.categorical.HasField("multi_hot"):
+        present = tf.reduce_max(tf.one_hot(part.ids, rows), 1)
+        terms.append(tf.matmul(present, weights))
       else:
         terms.append(_combine(
             feature.categorical.values.combiner,

@@ -248,6 +248,16 @@ class WideTest(parameterized.TestCase, tf.test.TestCase):
     expected = (formula(hot) if formula else hot) @ v["wide/late/c/weights"]
     self.assertAllClose(found, expected, rtol=1e-5, atol=1e-6)
 
+  def test_a_multi_hot_set_counts_each_category_once(self):
+    found, v = self._logits(_features(
+        'name: "c" use: WIDE_AND_DEEP categorical { num_buckets: 5 multi_hot {}'
+        ' values { max_values: 4 } }'), None, _SETS)
+    hot = np.zeros([4, 6])
+    for row, place in zip(*np.nonzero(_SETS >= 0)):
+      hot[row, _SETS[row, place]] = 1
+    self.assertAllClose(found, hot @ v["wide/late/c/weights"], rtol=1e-5,
+                        atol=1e-6)
+
   def test_there_is_none_without_features_for_it(self):
     found, values = self._logits(_features('name: "x" numeric {}'),
                                  [[1.0], [2.0]])
