@@ -23,8 +23,8 @@ launching.start_tensorflow()
 # pylint: disable=wrong-import-position
 from mtl_graph import api
 from mtl_graph import config
-from mtl_graph.data import features
 from mtl_graph.data import splits
+from mtl_graph.data import statistics as statistics_lib
 from mtl_graph.evaluation import tables
 
 _FLAGS = flags.FlagValues()
@@ -55,7 +55,8 @@ def design_matrices(experiment, rows):
   Returns:
     A float64 array of shape `[N, D]` by split.
   """
-  statistic = features.measure(experiment.data.feature, rows["train"].raw)
+  measured = statistics_lib.measure(experiment.data.feature,
+                                    rows["train"].raw)
   parts = {split: [] for split in rows}
   for feature in experiment.data.feature:
     name = feature.name
@@ -66,8 +67,8 @@ def design_matrices(experiment, rows):
         if feature.numeric.HasField("missing_value"):
           column = np.where(np.isnan(column), feature.numeric.missing_value,
                             column)
-        if name in statistic:
-          column = (column - statistic[name].mean) / statistic[name].stddev
+        if name in measured:
+          column = (column - measured[name]["mean"]) / measured[name]["stddev"]
         elif feature.numeric.normalization:
           column = np.log1p(column)
         parts[split].append(column)

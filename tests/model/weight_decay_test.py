@@ -8,6 +8,7 @@ from google.protobuf import text_format
 import keras
 import numpy as np
 import tensorflow.compat.v1 as tf
+from tensorflow.python.eager import context
 
 from mtl_graph.model import optimizers
 from mtl_graph.protos import optimizers_pb2
@@ -66,16 +67,19 @@ def _train(text, of_group=0.0, condition=None, without_gradient=()):
 
 def _keras(weight_decay):
   """Returns what Keras's AdamW, run eagerly, makes of the same gradients."""
-  variables = {name: keras.Variable(value) for name, value in _INITIAL.items()}
-  adamw = keras.optimizers.AdamW(0.1, weight_decay, epsilon=1e-8)
-  adamw.exclude_from_weight_decay(var_list=[variables[n] for n in _KEPT])
-  found = []
-  for step in range(_STEPS):
-    adamw.learning_rate = _rate(step)
-    adamw.apply([keras.ops.convert_to_tensor(_GRADIENTS[step][name])
-                 for name in variables], list(variables.values()))
-    found.append({name: v.numpy() for name, v in variables.items()})
-  return found
+  # Another test of this process may have left TensorFlow in graph mode.
+  with context.eager_mode():
+    variables = {name: keras.Variable(value)
+                 for name, value in _INITIAL.items()}
+    adamw = keras.optimizers.AdamW(0.1, weight_decay, epsilon=1e-8)
+    adamw.exclude_from_weight_decay(var_list=[variables[n] for n in _KEPT])
+    found = []
+    for step in range(_STEPS):
+      adamw.learning_rate = _rate(step)
+      adamw.apply([keras.ops.convert_to_tensor(_GRADIENTS[step][name])
+                   for name in variables], list(variables.values()))
+      found.append({name: v.numpy() for name, v in variables.items()})
+    return found
 
 
 def _ancestors(op):
