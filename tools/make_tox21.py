@@ -48,6 +48,10 @@ def read(path: str) -> Dict[str, np.ndarray]:
       together.
   """
   try:
+    # On what is no archive numpy.load leaves a half-made object behind, which
+    # complains as it is collected.
+    if os.path.exists(path) and not zipfile.is_zipfile(path):
+      raise zipfile.BadZipFile("it is no zip archive, or is cut off")
     with np.load(path) as file:
       arrays = {name: file[name] for name in file.files}
   except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
