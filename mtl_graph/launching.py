@@ -4,7 +4,7 @@ import os
 import re
 import sys
 import tempfile
-from typing import Callable, Sequence
+from typing import Callable, Iterable, Sequence
 
 from absl import flags
 
@@ -28,6 +28,21 @@ def experiment_flags(values: flags.FlagValues) -> None:
 def model_dir_of(values: flags.FlagValues, experiment) -> str:
   """Returns the folder of the run."""
   return values.model_dir or os.path.join("runs", experiment.name)
+
+
+def check_new(paths: Iterable[str]) -> None:
+  """Refuses to write over a file.
+
+  Args:
+    paths: The files that are about to be written to --output_dir.
+
+  Raises:
+    flags.Error: If one of them exists.
+  """
+  for path in paths:
+    if os.path.exists(path):
+      raise flags.Error(f"--output_dir: '{path}' exists; allowed: a folder "
+                        "without it")
 
 
 def start_tensorflow() -> None:

@@ -14,7 +14,7 @@ from google.protobuf import descriptor
 
 from mtl_graph import config
 from mtl_graph import validation
-from tests import everything
+from tests import every_message
 from tools import make_field_reference
 
 _PROTOS = os.path.join(os.path.dirname(os.path.dirname(
@@ -94,10 +94,10 @@ class DocumentedLimitsTest(absltest.TestCase):
     cls._comments = _comments()
     cls.enterClassContext(contextlib.chdir(
         cls.enterClassContext(tempfile.TemporaryDirectory())))
-    everything.write_files(".")
+    every_message.write_files(".")
     cls._experiments = []
-    for overrides in ((), *everything.VARIANTS):
-      experiment = config.parse(everything.TEXT)
+    for overrides in ((), *every_message.VARIANTS):
+      experiment = config.parse(every_message.TEXT)
       for assignment in overrides:
         config.override(experiment, assignment)
       cls._experiments.append(experiment)

@@ -12,7 +12,7 @@ from google.protobuf import descriptor
 from mtl_graph import config
 from mtl_graph import validation
 from mtl_graph.protos import experiment_pb2
-from tests import everything
+from tests import every_message
 
 _FIELD = descriptor.FieldDescriptor
 _VALUES = {
@@ -82,14 +82,14 @@ class NonsenseTest(parameterized.TestCase):
     super().setUp()
     folder = self.enter_context(tempfile.TemporaryDirectory())
     self.enter_context(contextlib.chdir(folder))
-    everything.write_files(".")
+    every_message.write_files(".")
 
   @parameterized.parameters(range(4))
   def test_every_problem_is_a_line_about_a_place_that_exists(self, seed):
     choose, found = random.Random(seed), 0
     for _ in range(60):
-      experiment = config.parse(everything.TEXT)
-      for assignment in choose.choice(everything.VARIANTS):
+      experiment = config.parse(every_message.TEXT)
+      for assignment in choose.choice(every_message.VARIANTS):
         config.override(experiment, assignment)
       for _ in range(choose.randint(1, 5)):
         _change(experiment, choose)

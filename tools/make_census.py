@@ -15,7 +15,7 @@ import hashlib
 import io
 import os
 import sys
-from typing import Dict, List, Sequence
+from typing import Dict, List, Mapping, Sequence
 import zlib
 
 from absl import flags
@@ -109,10 +109,10 @@ def encode(rows: Sequence[bytes]) -> bytes:
   return packed.getvalue()
 
 
-def make(rows: Sequence[bytes]) -> Dict[str, bytes]:
-  """Makes the bytes of each file, by its name, from the rows as published."""
+def make(splits: Mapping[str, Sequence[bytes]]) -> Dict[str, bytes]:
+  """Makes the bytes of each file, by its name, of what `split` returned."""
   files = {f"census-{name}.csv.gz": encode(some)
-           for name, some in split(rows).items()}
+           for name, some in splits.items()}
   for name, lines in (("census-columns.txt", COLUMNS),
                       ("education.txt", EDUCATION)):
     files[name] = "".join(line + "\n" for line in lines).encode()
@@ -125,15 +125,12 @@ def main(argv) -> int:
 
 
 def _make():
-  rows = read(_FLAGS.input)
+  splits = split(read(_FLAGS.input))
   counts = {f"census-{name}.csv.gz": len(some)
-            for name, some in split(rows).items()}
+            for name, some in splits.items()}
   files = {os.path.join(_FLAGS.output_dir, name): data
-           for name, data in make(rows).items()}
-  existing = [path for path in files if os.path.exists(path)]
-  if existing:
-    raise flags.Error(f"--output_dir: '{existing[0]}' exists; allowed: a "
-                      "folder without it")
+           for name, data in make(splits).items()}
+  launching.check_new(files)
   if not _FLAGS.dry_run:
     os.makedirs(_FLAGS.output_dir, exist_ok=True)
   for path, data in files.items():

@@ -192,10 +192,7 @@ def _make():
   pairs = {"train": _FLAGS.train_pairs, "validation": _FLAGS.validation_pairs}
   paths = {split: os.path.join(_FLAGS.output_dir, f"{split}.npz")
            for split in pairs}
-  existing = [path for path in paths.values() if os.path.exists(path)]
-  if existing:
-    raise flags.Error(f"--output_dir: '{existing[0]}' exists; allowed: a "
-                      "folder without it")
+  launching.check_new(paths.values())
   if not _FLAGS.dry_run:
     os.makedirs(_FLAGS.output_dir, exist_ok=True)
     for split, columns in make(images, labels, pairs, _FLAGS.seed).items():

@@ -265,10 +265,7 @@ def main(argv) -> int:
 
 def _make():
   paths = [os.path.join(_FLAGS.output_dir, name) for name in names()]
-  existing = [path for path in paths if os.path.exists(path)]
-  if existing:
-    raise flags.Error(f"--output_dir: '{existing[0]}' exists; allowed: a "
-                      "folder without it")
+  launching.check_new(paths)
   columns = make(_FLAGS.rows, _FLAGS.seed)
   if not _FLAGS.dry_run:
     launching.start_tensorflow()

@@ -101,10 +101,7 @@ def _make():
   made = make(read(_FLAGS.input))
   paths = {split: os.path.join(_FLAGS.output_dir, f"{split}.npz")
            for split in made}
-  existing = [path for path in paths.values() if os.path.exists(path)]
-  if existing:
-    raise flags.Error(f"--output_dir: '{existing[0]}' exists; allowed: a "
-                      "folder without it")
+  launching.check_new(paths.values())
   if not _FLAGS.dry_run:
     os.makedirs(_FLAGS.output_dir, exist_ok=True)
   for split, columns in made.items():

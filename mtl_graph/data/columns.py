@@ -51,10 +51,7 @@ def integers(table: table_lib.Table, column: str) -> np.ndarray:
   """
   values = numbers(table, column)
   check_vector(table, column, values)
-  wrong = _is_not_whole(values)
-  if wrong.any():
-    row = int(np.argmax(wrong))
-    raise bad_value(table, row, column, table.columns[column][row], _WHOLE)
+  check_rows(table, column, _is_not_whole(values), _WHOLE)
   return np.where(np.isnan(values), -1.0, values).astype(np.int64)
 
 
@@ -205,6 +202,14 @@ def bad_value(table: table_lib.Table, row: int, column: str, found,
   return table_lib.DataError(
       f"{table_lib.locate(table, row)}, column '{column}': found '{text}'; "
       f"allowed: {allowed}")
+
+
+def check_rows(table: table_lib.Table, column: str, wrong: np.ndarray,
+               allowed: str) -> None:
+  """Raises `DataError` for the first row that is wrong; `wrong` is `[N]`."""
+  if wrong.any():
+    row = int(np.argmax(wrong))
+    raise bad_value(table, row, column, table.columns[column][row], allowed)
 
 
 def check_vector(table: table_lib.Table, column: str, values: np.ndarray

@@ -243,7 +243,4 @@ def _check_each(table, column, values, wrong, allowed):
   """Raises at the first row that is wrong, rows without a value aside."""
   if values.ndim == 1:
     wrong = wrong & ~np.isnan(values)
-  if wrong.any():
-    row = int(np.argmax(wrong))
-    raise columns.bad_value(table, row, column, table.columns[column][row],
-                            allowed)
+  columns.check_rows(table, column, wrong, allowed)

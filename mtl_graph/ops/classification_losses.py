@@ -50,12 +50,7 @@ def sigmoid_cross_entropy(
     ValueError: If the tensors are not vectors or matrices of one shape,
       `pos_weights` does not fit them, or a number is out of its range.
   """
-  for tensor, argument in ((labels, "labels"), (logits, "logits")):
-    if tensor.shape.rank not in (None, 1, 2):
-      raise ValueError(f"{name}: `{argument}` must have shape [any] or "
-                       f"[any, any], found {tensor.shape}.")
-  if labels.shape.rank is not None:
-    shapes.check(logits, labels.shape.as_list(), "logits", name)
+  shapes.check_pair(labels, logits, "logits", name)
   factors = np.asarray(1.0 if pos_weights is None else pos_weights)
   if not np.all(factors > 0):
     raise ValueError(f"{name}: `pos_weights` must be above 0, found "

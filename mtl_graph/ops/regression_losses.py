@@ -22,7 +22,7 @@ def squared_error(labels: tf.Tensor, values: tf.Tensor,
   Raises:
     ValueError: If the arguments are not vectors or matrices of one shape.
   """
-  _check_pair(labels, values, name)
+  shapes.check_pair(labels, values, "values", name)
   with tf.name_scope(name):
     return tf.square(values - labels)
 
@@ -42,7 +42,7 @@ def absolute_error(labels: tf.Tensor, values: tf.Tensor,
   Raises:
     ValueError: If the arguments are not vectors or matrices of one shape.
   """
-  _check_pair(labels, values, name)
+  shapes.check_pair(labels, values, "values", name)
   with tf.name_scope(name):
     return tf.abs(values - labels)
 
@@ -75,7 +75,7 @@ def huber(labels: tf.Tensor, values: tf.Tensor, delta: float = 1.0,
   """
   if not delta > 0:
     raise ValueError(f"{name}: `delta` must be above 0, found {delta}.")
-  _check_pair(labels, values, name)
+  shapes.check_pair(labels, values, "values", name)
   with tf.name_scope(name):
     residual = tf.abs(values - labels)
     # The quadratic part saturates at delta and the linear part starts there,
@@ -152,13 +152,3 @@ def poisson(labels: tf.Tensor, log_rates: tf.Tensor,
                "log_rates", name)
   with tf.name_scope(name):
     return tf.exp(log_rates) - labels * log_rates + tf.math.lgamma(labels + 1)
-
-
-def _check_pair(labels, values, op):
-  """Raises unless both have one shape, that of a vector or a matrix."""
-  for tensor, argument in ((labels, "labels"), (values, "values")):
-    if tensor.shape.rank not in (None, 1, 2):
-      raise ValueError(f"{op}: `{argument}` must have shape [any] or "
-                       f"[any, any], found {tensor.shape}.")
-  if labels.shape.rank is not None:
-    shapes.check(values, labels.shape.as_list(), "values", op)
