@@ -80,7 +80,7 @@ def transform(features: Sequence[features_pb2.Feature],
   Returns:
     A `Transformed`.
   """
-  numbers, ids, by_name = [], [], {}
+  numbers, ids = [], collections.OrderedDict()
   with tf.name_scope(name):
     for feature in features:
       kind = feature.WhichOneof("kind")
@@ -92,21 +92,20 @@ def transform(features: Sequence[features_pb2.Feature],
             raw[feature.name] * tf.constant(1.0 / feature.image.divisor),
             [-1, _pixels(feature.image)]))
       elif kind == "cross":
-        by_name[feature.name] = tf.expand_dims(
-            _crossed(feature.cross, features, raw, by_name), 1)
+        ids[feature.name] = tf.expand_dims(
+            _crossed(feature.cross, features, raw, ids), 1)
       elif _is_several(feature):
-        by_name[feature.name], weights = _several(feature, raw, measured)
+        ids[feature.name], weights = _several(feature, raw, measured)
         if weights is not None:
           numbers.append(weights)
       else:
-        by_name[feature.name] = tf.expand_dims(
+        ids[feature.name] = tf.expand_dims(
             _ids(feature.categorical, raw[feature.name], measured), 1)
-      if feature.name in by_name:
-        ids.append(by_name[feature.name])
     rows = tf.shape(next(iter(raw.values())))[0]
     return Transformed(
         tf.concat(numbers, 1) if numbers else tf.zeros([rows, 0]),
-        tf.concat(ids, 1) if ids else tf.zeros([rows, 0], tf.int32))
+        tf.concat(list(ids.values()), 1) if ids
+        else tf.zeros([rows, 0], tf.int32))
 
 
 def _statistics(feature, statistics):
