@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import row_sets
 from mtl_graph import validation
+from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.serving import saved_model
 from mtl_graph.training import loop
@@ -28,7 +30,8 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
     experiment: An `Experiment`, the path of an experiment file, or its text.
     arrays: Columns (arrays or lists of one entry per row) by name, or a data
       frame of pandas, for training alone; or such for "train", "validation" and
-      "test"; None: the files that the experiment names.
+      "test", with sources per task for "train/<source>" and so on; None: the
+      files that the experiment names.
     model_dir: Folder of the run; `runs/<name>` if unset.
     overrides: Strings `field.path=value`, as --set takes them.
     allow_changes: As the flag of `python -m mtl_graph.train`.
@@ -48,7 +51,7 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
     ExportError: With a line per problem. What a hook raises goes through.
   """
   experiment = experiment_of(experiment, overrides)
-  arrays = by_split(arrays)
+  arrays = by_split(arrays, experiment.data)
   validation.check(experiment, arrays)
   model_dir = model_dir or os.path.join("runs", experiment.name)
   return loop.train(
@@ -84,14 +87,17 @@ def experiment_of(experiment: Union[experiment_pb2.Experiment, str],
   return experiment
 
 
-def by_split(arrays: Optional[Arrays]) -> Optional[Dict[str, Columns]]:
+def by_split(arrays: Optional[Arrays], data: data_pb2.Data
+             ) -> Optional[Dict[str, Columns]]:
   """Returns columns by split, of columns that may be those of training alone.
 
   Args:
     arrays: Columns by name, or such columns by split, or None.
+    data: The `Data` message, whose sources there are columns for, if it has
+      any.
 
   Returns:
-    Columns by split, or None.
+    Columns by split, or by split and source as "train/<source>", or None.
 
   Raises:
     ConfigErrors: If a split is unknown, or there is none for training.
@@ -102,12 +108,13 @@ def by_split(arrays: Optional[Arrays]) -> Optional[Dict[str, Columns]]:
       isinstance(value, Mapping) or _is_frame(value)
       for value in arrays.values()):
     arrays = {"train": arrays}
-  allowed = ("train", "validation", "test")
-  wrong = [split for split in arrays if split not in allowed]
-  if wrong or "train" not in arrays:
+  allowed = [rows.key for split in row_sets.SPLITS
+             for rows in row_sets.every(data, split)]
+  required = [rows.key for rows in row_sets.every(data, "train")]
+  if not set(required) <= set(arrays) <= set(allowed):
     raise config.ConfigErrors([config.ConfigError(
         "arrays", f"found {', '.join(map(repr, arrays))}; allowed: "
-        f"{', '.join(allowed)}, train among them")])
+        f"{', '.join(allowed)}, {' and '.join(required)} among them")])
   return dict(arrays)
 
 

@@ -81,7 +81,7 @@ def cross_validate(experiment: Union[experiment_pb2.Experiment, str],
   """
   experiment = api.experiment_of(experiment, overrides)
   parts = folds_lib.split(experiment, folds, key_column)
-  arrays = api.by_split(arrays)
+  arrays = api.by_split(arrays, experiment.data)
   for line in _warnings(experiment, arrays):
     log(line)
   if arrays is not None:

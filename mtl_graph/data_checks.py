@@ -4,7 +4,9 @@ from mtl_graph import config
 from mtl_graph import feature_checks
 from mtl_graph import field_checks
 from mtl_graph import outline
+from mtl_graph import row_sets
 from mtl_graph import source_checks
+from mtl_graph import task_source_checks
 from mtl_graph.protos import experiment_pb2
 
 
@@ -13,9 +15,11 @@ def check(experiment: experiment_pb2.Experiment, needs_sources: bool,
   """Reports what is wrong with `data`, sources included if they are needed."""
   data = experiment.data
   source_checks.check(data, needs_sources, report)
+  task_source_checks.check(experiment, report)
   field_checks.at_least(data, "batch_size", 1, "data", report)
-  feature_checks.check(data.feature,
-                       needs_sources and data.train.HasField("csv"), report)
+  reads_text = any(rows.source.HasField("csv")
+                   for rows in row_sets.every(data, "train"))
+  feature_checks.check(data.feature, needs_sources and reads_text, report)
   if data.HasField("resampling"):
     _check_resampling(data.resampling, experiment.model.task, report)
 
@@ -23,7 +27,8 @@ def check(experiment: experiment_pb2.Experiment, needs_sources: bool,
 def _check_resampling(resampling, tasks, report) -> None:
   path = "data.resampling"
   usable = {task.name: task for task in tasks
-            if task.WhichOneof("head") in ("binary", "multiclass", "ordinal")}
+            if task.WhichOneof("head") in ("binary", "multiclass", "ordinal")
+            and outline.has_label(task)}
   if resampling.task not in usable:
     report(f"{path}.task", f"found '{resampling.task}'; allowed: a binary, "
            "multiclass or ordinal task"

@@ -5,6 +5,7 @@ from typing import Collection, Optional
 from mtl_graph import config
 from mtl_graph import field_checks
 from mtl_graph import outline
+from mtl_graph import row_sets
 from mtl_graph.protos import evaluation_pb2
 from mtl_graph.protos import experiment_pb2
 
@@ -29,32 +30,22 @@ def check(experiment: experiment_pb2.Experiment,
   for field in ("best", "early_stopping"):
     if not evaluation.HasField(field):
       continue
-    rule, path = getattr(evaluation, field), f"evaluation.{field}"
-    if rule.metric not in metrics:
-      report(f"{path}.metric", f"no metric '{rule.metric}'; allowed: "
-             f"{', '.join(metrics)}{config.nearest(rule.metric, metrics)}")
-    if rule.goal == evaluation_pb2.GOAL_UNSPECIFIED:
-      report(f"{path}.goal", "found nothing; allowed: MAXIMIZE or MINIMIZE")
-    if not ("validation" in arrays if arrays is not None
-            else experiment.data.HasField("validation")):
-      report(path, "found it without data.validation; allowed: with validation "
-             "rows only")
-    if evaluation.every_steps == 0:
-      report(path, "found it with evaluation.every_steps: 0; allowed: with "
-             "every_steps of at least 1")
-  if evaluation.HasField("early_stopping"):
-    path = "evaluation.early_stopping"
-    field_checks.at_least(evaluation.early_stopping, "patience", 1, path,
-                          report)
-    field_checks.at_least(evaluation.early_stopping, "min_delta", 0, path,
-                          report)
-  splits = [split for split in ("validation", "test") if (
-      split in arrays if arrays is not None
-      else experiment.data.HasField(split))]
+    _check_rule(experiment, getattr(evaluation, field), metrics,
+                f"evaluation.{field}", arrays, report)
+  for i, task in enumerate(experiment.training.independent.task):
+    if task.HasField("early_stopping"):
+      _check_rule(experiment, task.early_stopping, metrics,
+                  f"training.independent.task[{i}].early_stopping", arrays,
+                  report)
+  measured = ("validation", "test")
+  splits = [split for split in measured
+            if row_sets.of(experiment.data, split, arrays)]
   for field in ("task_metrics", "slice"):
     if getattr(evaluation, field) and not splits:
-      report(f"evaluation.{field}", "found it without data.validation and "
-             "data.test; allowed: with rows to measure")
+      report(f"evaluation.{field}", "found it without "
+             + " and ".join(row_sets.path(experiment.data, split)
+                            for split in measured)
+             + "; allowed: with rows to measure")
   heads = {t.name: t.WhichOneof("head") for t in experiment.model.task}
   seen = set()
   for i, metrics_of_task in enumerate(evaluation.task_metrics):
@@ -78,6 +69,25 @@ def check(experiment: experiment_pb2.Experiment,
              "each column once")
     field_checks.at_least(rule, "max_values", 1, path, report)
     field_checks.at_least(rule, "min_rows", 1, path, report)
+
+
+def _check_rule(experiment, rule, metrics, path, arrays, report) -> None:
+  """Reports what is wrong with a `Best` or an `EarlyStopping`."""
+  if rule.metric not in metrics:
+    report(f"{path}.metric", f"no metric '{rule.metric}'; allowed: "
+           f"{', '.join(metrics)}{config.nearest(rule.metric, metrics)}")
+  if rule.goal == evaluation_pb2.GOAL_UNSPECIFIED:
+    report(f"{path}.goal", "found nothing; allowed: MAXIMIZE or MINIMIZE")
+  if not row_sets.of(experiment.data, "validation", arrays):
+    report(path, "found it without "
+           f"{row_sets.path(experiment.data, 'validation')}; allowed: with "
+           "validation rows only")
+  if experiment.evaluation.every_steps == 0:
+    report(path, "found it with evaluation.every_steps: 0; allowed: with "
+           "every_steps of at least 1")
+  if isinstance(rule, evaluation_pb2.EarlyStopping):
+    field_checks.at_least(rule, "patience", 1, path, report)
+    field_checks.at_least(rule, "min_delta", 0, path, report)
 
 
 def _check_task_metrics(metrics, head, path, report) -> None:

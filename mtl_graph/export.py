@@ -7,6 +7,7 @@ from absl import flags
 
 from mtl_graph import config
 from mtl_graph import launching
+from mtl_graph import row_sets
 from mtl_graph import validation
 
 _FLAGS = flags.FlagValues()
@@ -34,7 +35,8 @@ def _export():
   from mtl_graph.serving import saved_model
   model_dir = launching.model_dir_of(_FLAGS, experiment)
   run = saved_run.open_run(experiment, model_dir, _FLAGS.checkpoint)
-  split = "validation" if experiment.data.HasField("validation") else "train"
+  split = ("validation" if row_sets.of(experiment.data, "validation")
+           else "train")
   with run.session:
     raw, expected = run.evaluator.sample(splits.read(experiment, split))
   print("exported", saved_model.export(

@@ -83,20 +83,28 @@ def finite(message, path, report) -> None:
                "1; allowed: what it tells from 1")
 
 
+def name(value, where, report, reserved=()) -> bool:
+  """Checks that a name is well formed and not reserved; returns whether."""
+  if not _NAME.fullmatch(value):
+    report(where, f"found '{value}'; allowed: a lower-case letter, then "
+           "lower-case letters, digits and '_'")
+    return False
+  if value in reserved:
+    report(where, f"found '{value}', which is reserved; allowed: any name but "
+           + ", ".join(reserved))
+    return False
+  return True
+
+
 def names(messages, path, report, reserved=RESERVED_NAMES) -> None:
   """Checks that names are well formed, not reserved and unique."""
   seen = set()
   for i, message in enumerate(messages):
-    where, name = f"{path}[{i}].name", message.name
-    if not _NAME.fullmatch(name):
-      report(where, f"found '{name}'; allowed: a lower-case letter, then "
-             "lower-case letters, digits and '_'")
-    elif name in reserved:
-      report(where, f"found '{name}', which is reserved; allowed: any name but "
-             + ", ".join(reserved))
-    elif name in seen:
-      report(where, f"found '{name}' a second time; allowed: each name once")
-    seen.add(name)
+    where = f"{path}[{i}].name"
+    if name(message.name, where, report, reserved) and message.name in seen:
+      report(where, f"found '{message.name}' a second time; allowed: each name "
+             "once")
+    seen.add(message.name)
 
 
 def file_exists(message, field, path, report) -> None:

@@ -24,14 +24,18 @@ def split(experiment: experiment_pb2.Experiment, count: int,
     The experiments, not validated yet.
 
   Raises:
-    ConfigErrors: If there are fewer than two folds, or `data.train` is a part
-      already.
+    ConfigErrors: If there are fewer than two folds, `data.train` is a part
+      already, or there are sources per task in its place.
   """
   errors = []
   if count < 2:
     errors.append(config.ConfigError(
         "--folds", f"found {count}; allowed: at least 2"))
-  if experiment.data.train.HasField("part"):
+  if experiment.data.source:
+    errors.append(config.ConfigError(
+        "data.source", f"found {len(experiment.data.source)}; allowed: none, "
+        "as cross-validation cuts data.train into parts"))
+  elif experiment.data.train.HasField("part"):
     errors.append(config.ConfigError(
         "data.train.part", "found one; allowed: none, as cross-validation cuts "
         "data.train into parts itself; rows to hold out need files of their "

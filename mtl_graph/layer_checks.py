@@ -1,6 +1,7 @@
 """Finds what is wrong with layers, one by one."""
 
 from mtl_graph import field_checks
+from mtl_graph import layer_outline
 from mtl_graph.protos import layers_pb2
 
 
@@ -14,8 +15,14 @@ def check(layers, path: str, report: field_checks.Report) -> None:
     path: Where the stack sits in the experiment.
     report: Takes a field's path and its problem.
   """
+  names = layer_outline.layer_names(layers)
   for i, layer in enumerate(layers):
     where = f"{path}.layer[{i}]"
+    if layer.HasField("name"):
+      field_checks.name(layer.name, f"{where}.name", report)
+    if names[i] in names[:i]:
+      report(where, f"found the name '{names[i]}' a second time; allowed: each "
+             "name once in its scope")
     kind = field_checks.kind_of(layer, "kind", where, report)
     where = f"{where}.{kind}"
     if kind == "dense":
@@ -55,14 +62,24 @@ def check_weights(message, path: str, report: field_checks.Report) -> None:
     report: Takes a field's path and its problem.
   """
   if message.HasField("initializer"):
-    where = f"{path}.initializer"
-    initializer = message.initializer
-    kind = field_checks.kind_of(initializer, "kind", where, report)
-    if kind in ("uniform", "normal", "truncated_normal", "orthogonal"):
-      field_checks.above_zero(initializer, kind, where, report)
+    check_initializer(message.initializer, f"{path}.initializer", report)
   for field in ("l1", "l2"):
     field_checks.at_least(message.regularization, field, 0,
                           f"{path}.regularization", report)
+
+
+def check_initializer(initializer: layers_pb2.Initializer, path: str,
+                      report: field_checks.Report) -> None:
+  """Reports what is wrong with how a variable starts.
+
+  Args:
+    initializer: The `Initializer` message.
+    path: Where it sits in the experiment.
+    report: Takes a field's path and its problem.
+  """
+  kind = field_checks.kind_of(initializer, "kind", path, report)
+  if kind in ("uniform", "normal", "truncated_normal", "orthogonal"):
+    field_checks.above_zero(initializer, kind, path, report)
 
 
 def _check_dropout(dropout: layers_pb2.Dropout, path, report) -> None:

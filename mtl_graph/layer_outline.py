@@ -1,7 +1,8 @@
 """The shapes and variables of a stack of layers, known before any graph."""
 
 import collections
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import (Callable, Dict, List, NamedTuple, Optional, Sequence,
+                    Tuple)
 
 from mtl_graph.protos import layers_pb2
 
@@ -36,7 +37,7 @@ def empty() -> Outline:
 
 
 def layer_names(layers) -> List[str]:
-  """Names layers by kind, numbered as tf.layers did.
+  """Names layers: by their own name, or by kind, numbered as tf.layers did.
 
   Args:
     layers: The `Layer` messages.
@@ -46,6 +47,9 @@ def layer_names(layers) -> List[str]:
   """
   seen, names = collections.Counter(), []
   for layer in layers:
+    if layer.name:
+      names.append(layer.name)
+      continue
     kind = layer.WhichOneof("kind") or "layer"
     names.append(f"{kind}_{seen[kind]}" if seen[kind] else kind)
     seen[kind] += 1
@@ -86,6 +90,21 @@ def build(layers, scope: str, shape: Shape, outline: Outline,
     shape = _layer(layer, f"{scope}/{name}", shape, outline, where, report)
     outline.tensors[f"{scope}/{name}"] = shape
   return shape
+
+
+def side_by_side(shapes: Sequence[Shape]) -> Optional[Shape]:
+  """Returns the shape of rows of several tensors joined along their last axis.
+
+  Args:
+    shapes: Shapes of a row of each, at least one.
+
+  Returns:
+    The shape; None where some are vectors and others images, or images differ
+    in size.
+  """
+  if any(shape[:-1] != shapes[0][:-1] for shape in shapes):
+    return None
+  return shapes[0][:-1] + (sum(shape[-1] for shape in shapes),)
 
 
 def is_known(shape: Shape) -> bool:

@@ -2,11 +2,14 @@
 
 from typing import Collection
 
+from mtl_graph import chain_checks
 from mtl_graph import config
 from mtl_graph import field_checks
 from mtl_graph import layer_checks
 from mtl_graph import outline as outline_lib
+from mtl_graph import sharing_checks
 from mtl_graph import source_checks
+from mtl_graph import task_graph
 from mtl_graph.protos import model_pb2
 from mtl_graph.protos import training_pb2
 
@@ -25,12 +28,7 @@ _HEADS_OF_LABELS = {
 def check(model: model_pb2.Model, training: training_pb2.Training,
           report: field_checks.Report) -> None:
   """Reports what is wrong with `model`, given how it is trained."""
-  kind = field_checks.kind_of(model, "sharing", "model", report)
-  if kind == "hard_sharing":
-    layer_checks.check(model.hard_sharing.trunk.layer,
-                       "model.hard_sharing.trunk", report)
-  elif kind is not None:
-    report(f"model.{kind}", f"{field_checks.NOT_BUILT}; allowed: hard_sharing")
+  sharing_checks.check(model, report)
   if not model.task:
     report("model.task", "found none; allowed: at least one")
   field_checks.names(model.task, "model.task", report)
@@ -41,14 +39,18 @@ def check(model: model_pb2.Model, training: training_pb2.Training,
     _check_head(task, path, report)
     layer_checks.check(task.tower.layer, f"{path}.tower", report)
     _check_estimates(task, model.task, path, report)
+    chain_checks.check(task, model, path, report)
     if task.HasField("weight") and not weighted:
       report(f"{path}.weight", f"found {task.weight:g}; allowed: only under "
              "training.joint.loss.weighted_sum")
     field_checks.at_least(task, "weight", 0, path, report)
-  cycle = outline_lib.estimate_cycle(model.task)
+  if model.task and all(task.no_loss for task in model.task):
+    report("model.task.no_loss", "found it on every task; allowed: at least "
+           "one with a loss")
+  cycle = task_graph.cycle(model.task)
   if cycle:
-    report("model.task.estimate", f"found the cycle {' <- '.join(cycle)}; "
-           "allowed: estimates without cycles")
+    report("model.task", f"found tasks that read each other, "
+           f"{' <- '.join(cycle)}; allowed: no cycles")
 
 
 def check_held(model: model_pb2.Model, tensors: Collection[str],
@@ -97,6 +99,11 @@ def _check_label(task, tasks, path, report) -> None:
              "binary task"
              + (config.nearest(condition.task, binary)
                 or f": {', '.join(binary) or 'there is none'}"))
+    elif what == "task" and not all(
+        outline_lib.has_label(other) for other in tasks
+        if other.name == condition.task):
+      report(f"{where}.task", f"found '{condition.task}', which has no label; "
+             "allowed: a task with one")
 
 
 def _check_columns(task, label, path, report) -> None:

@@ -2,7 +2,6 @@
 
 from mtl_graph import field_checks
 from mtl_graph.protos import optimizers_pb2
-from mtl_graph.protos import training_pb2
 
 # A field's name says what it may hold, the same in every optimizer.
 _SHARES = ("beta1", "beta2", "momentum", "decay", "rho")
@@ -42,22 +41,16 @@ def check(optimizer: optimizers_pb2.Optimizer, path: str,
       report(f"{path}.{field.name}", f"found {value}; allowed: at most 0")
 
 
-def check_weight_decay(group: training_pb2.VariableGroup,
-                       optimizer: optimizers_pb2.Optimizer, path: str,
+def check_weight_decay(group, optimizer: optimizers_pb2.Optimizer, path: str,
                        report: field_checks.Report) -> None:
   """Reports what is wrong with the weight decay of a group.
 
   Args:
-    group: The group.
+    group: A group that is trained, or a task of independent training.
     optimizer: Its own optimizer, or else the default one.
     path: Where the group sits.
     report: Takes a field path and a problem.
   """
-  if group.frozen:
-    if group.HasField("weight_decay"):
-      report(f"{path}.weight_decay",
-             "found one on a frozen group; allowed: none")
-    return
   field_checks.at_least(group, "weight_decay", 0, path, report)
   kind = optimizer.WhichOneof("kind")
   if group.weight_decay > 0 and kind in _WITHOUT_DECAY:
@@ -132,3 +125,18 @@ def _check_piecewise(piecewise, path, report, may_be_zero) -> None:
     if value < 0 or value == 0 and not may_be_zero:
       report(f"{path}.value[{i}]", f"found {value}; allowed: "
              f"{'at least 0' if may_be_zero else 'above 0'}")
+
+
+def check_clipping(message, path: str, report: field_checks.Report) -> None:
+  """Reports what is wrong with `clipping` of a group or a task.
+
+  Args:
+    message: A message with the field `clipping`.
+    path: Where it sits in the experiment.
+    report: Takes a field's path and its problem.
+  """
+  if message.HasField("clipping"):
+    where = f"{path}.clipping"
+    kind = field_checks.kind_of(message.clipping, "kind", where, report)
+    if kind is not None:
+      field_checks.above_zero(message.clipping, kind, where, report)

@@ -4,6 +4,8 @@ import collections
 from typing import Dict, List, Optional, Sequence
 
 from mtl_graph import layer_outline
+from mtl_graph import sharing_outline
+from mtl_graph import task_graph
 from mtl_graph import vocabularies
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import features_pb2
@@ -55,19 +57,21 @@ def build(experiment: experiment_pb2.Experiment,
   shape = _features(experiment.data.feature, outline, report)
   if experiment.data.feature and not any(map(is_deep, experiment.data.feature)):
     _report_idle(model, report)
-  shape = layer_outline.build(
-      model.hard_sharing.trunk.layer, "trunk", shape, outline,
-      "model.hard_sharing.trunk", report)
+  shapes = sharing_outline.build(model, shape, outline, report)
   places = {task.name: i for i, task in enumerate(model.task)}
-  for name in estimate_order(model.task):
+  before_head = {}  # Shape of what each task's head reads.
+  for name in task_graph.order(model.task):
     task, path = model.task[places[name]], f"model.task[{places[name]}]"
-    read = shape
+    if task.HasField("product"):
+      outline.tensors[f"head/{name}"] = (1,)
+      continue
+    read = shapes[name]
     if task.estimate:
-      if len(shape) != 1 and layer_outline.is_known(shape):
+      if len(read) != 1 and layer_outline.is_known(read):
         report(f"{path}.estimate", "found it beside an image of "
-               f"{layer_outline.describe(shape)}; allowed: where the shared "
+               f"{layer_outline.describe(read)}; allowed: where the shared "
                "part ends in a vector")
-      read = (shape[-1] + sum(
+      read = (read[-1] + sum(
           _estimate_width(model.task[places[e.task]], e.form)
           for e in task.estimate if e.task in places),)
     read = layer_outline.build(task.tower.layer, f"tower/{name}", read, outline,
@@ -76,20 +80,25 @@ def build(experiment: experiment_pb2.Experiment,
       report(path, "found an image of "
              f"{layer_outline.describe(read)} before the head; allowed: a "
              "vector, as flatten or global pooling makes it")
+    if task.HasField("transfer"):
+      _transfer(task, before_head.get(task.transfer.task, (0,))[-1], read[-1],
+                outline)
+    before_head[name] = read
     _head(task, read[-1], experiment.data.feature, outline)
   if experiment.training.joint.loss.WhichOneof("kind") == "uncertainty":
     for task in model.task:
-      outline.variables[f"log_variance/{task.name}"] = []
+      if not task.no_loss:
+        outline.variables[f"log_variance/{task.name}"] = []
   return outline
 
 
 def _report_idle(model, report) -> None:
   """Reports layers without any input, where no feature is in the deep part."""
-  idle = [("model.hard_sharing.trunk", model.hard_sharing.trunk)]
-  idle += [(f"model.task[{i}].tower", task.tower)
-           for i, task in enumerate(model.task) if not task.estimate]
-  for path, stack in idle:
-    if stack.layer:
+  idle = sharing_outline.stacks_of(model)
+  idle.update((f"model.task[{i}].tower", task.tower.layer)
+              for i, task in enumerate(model.task) if not task.estimate)
+  for path, layers in idle.items():
+    if layers:
       report(path, "found layers that have nothing to read, as no feature is "
              "in the deep part; allowed: none")
 
@@ -110,6 +119,9 @@ def _features(features, outline, report) -> layer_outline.Shape:
         f"data.feature[{i}].encoder", report)
   if not shapes:
     return (0,)
+  joined = layer_outline.side_by_side(list(shapes.values()))
+  if joined is not None:
+    return joined
   first = next(iter(shapes.values()))
   for i, shape in shapes.items():
     if shape[:-1] != first[:-1]:
@@ -120,8 +132,8 @@ def _features(features, outline, report) -> layer_outline.Shape:
                + "; allowed: features that are all vectors, or all images of "
                "one size, as an encoder with flatten or global pooling makes "
                "them")
-      return (0,)
-  return first[:-1] + (sum(shape[-1] for shape in shapes.values()),)
+      break
+  return (0,)
 
 
 def feature_shape(feature: features_pb2.Feature) -> layer_outline.Shape:
@@ -208,6 +220,16 @@ def _head(task, width, features, outline) -> None:
   outline.tensors[scope] = (units,)
 
 
+def _transfer(task, earlier, width, outline) -> None:
+  """Adds what a task takes over from an earlier one."""
+  scope = f"transfer/{task.name}"
+  outline.variables[f"{scope}/information/kernel"] = [earlier, width]
+  outline.variables[f"{scope}/information/bias"] = [width]
+  for name in ("value", "key", "query"):
+    outline.variables[f"{scope}/{name}/kernel"] = [width, width]
+    outline.variables[f"{scope}/{name}/bias"] = [width]
+
+
 def is_deep(feature: features_pb2.Feature) -> bool:
   """Returns whether a feature goes into the shared part of the network."""
   return feature.use in (features_pb2.Feature.DEEP,
@@ -218,49 +240,6 @@ def is_wide(feature: features_pb2.Feature) -> bool:
   """Returns whether a feature goes into the tasks' linear models."""
   return feature.use in (features_pb2.Feature.WIDE,
                          features_pb2.Feature.WIDE_AND_DEEP)
-
-
-def estimate_order(tasks: Sequence[model_pb2.Task]) -> List[str]:
-  """Orders tasks so that each comes after those whose estimates it reads.
-
-  Args:
-    tasks: The tasks.
-
-  Returns:
-    Their names, in the order of the experiment where estimates leave a choice.
-    Tasks on a cycle come last; `estimate_cycle` finds it.
-  """
-  remaining = {task.name: {e.task for e in task.estimate} for task in tasks}
-  order = []
-  while remaining:
-    ready = [name for name, needs in remaining.items()
-             if not needs & remaining.keys()]
-    if not ready:
-      return order + list(remaining)
-    # One at a time: the first ready task may free an earlier one.
-    order.append(ready[0])
-    del remaining[ready[0]]
-  return order
-
-
-def estimate_cycle(tasks: Sequence[model_pb2.Task]) -> List[str]:
-  """Returns the names along a cycle of estimates, or an empty list."""
-  needs = {task.name: [e.task for e in task.estimate] for task in tasks}
-  for start in needs:
-    path, seen = [start], set()
-    stack = [iter(needs[start])]
-    while stack:
-      name = next(stack[-1], None)
-      if name is None:
-        stack.pop()
-        path.pop()
-      elif name == start:
-        return path + [start]
-      elif name in needs and name not in seen:
-        seen.add(name)
-        path.append(name)
-        stack.append(iter(needs[name]))
-  return []
 
 
 def logit_count(task: model_pb2.Task) -> int:
@@ -285,6 +264,12 @@ def class_count(task: model_pb2.Task) -> int:
   if head in ("multiclass", "ordinal"):
     return vocabularies.class_count(getattr(task, head))
   return 0
+
+
+def has_label(task: model_pb2.Task) -> bool:
+  """Returns whether a task's label is read: one without a loss may have none.
+  """
+  return not task.no_loss or task.HasField("label")
 
 
 def label_width(task: model_pb2.Task) -> int:

@@ -1,7 +1,7 @@
 """Says which variable group owns which variable, by names alone."""
 
 import collections
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, Iterable, List, Sequence
 
 from mtl_graph import config
 from mtl_graph.protos import training_pb2
@@ -29,7 +29,7 @@ def claim(groups: Sequence[training_pb2.VariableGroup],
   for i, group in enumerate(groups):
     for j, scope in enumerate(group.scope):
       path = f"training.group[{i}].scope[{j}]"
-      matches = [v for v in variables if (v + "/").startswith(scope + "/")]
+      matches = [v for v in variables if within(v, scope)]
       if not scope or not matches:
         report_scope(scope, variables, path, report)
       for owner in dict.fromkeys(owners[v] for v in matches if v in owners):
@@ -53,6 +53,11 @@ def claim(groups: Sequence[training_pb2.VariableGroup],
       for group in groups)
 
 
+def within(name: str, scope: str) -> bool:
+  """Returns whether a variable, or a scope, lies in a scope or is it."""
+  return (name + "/").startswith(scope + "/")
+
+
 def _listed(variables: Sequence[str]) -> str:
   """Returns which variables already belong, by name as far as there are few."""
   if len(variables) == 1:
@@ -61,6 +66,12 @@ def _listed(variables: Sequence[str]) -> str:
   more = len(variables) - _NAMED
   return (f"variables {names}" + (f" and {more} more" if more > 0 else "")
           + " already belong")
+
+
+def scopes_of(variables: Iterable[str]) -> List[str]:
+  """Returns every scope that holds a variable, and the variables, in order."""
+  return sorted({"/".join(v.split("/")[:depth]) for v in variables
+                 for depth in range(1, v.count("/") + 2)})
 
 
 def report_scope(scope: str, variables: Sequence[str], path: str,
@@ -73,8 +84,6 @@ def report_scope(scope: str, variables: Sequence[str], path: str,
     path: Where the scope is stated in the experiment.
     report: Takes a field's path and its problem.
   """
-  scopes = sorted({"/".join(v.split("/")[:depth]) for v in variables
-                   for depth in range(1, v.count("/") + 2)})
   report(path, f"no trainable variable lies in scope '{scope}'"
-         + (config.nearest(scope, scopes) or "; there are: "
+         + (config.nearest(scope, scopes_of(variables)) or "; there are: "
             + ", ".join(sorted({v.split("/")[0] for v in variables}))))

@@ -4,24 +4,24 @@ import glob
 import os
 
 from mtl_graph import field_checks
+from mtl_graph import row_sets
 from mtl_graph import shards
 from mtl_graph.protos import data_pb2
 
-_SPLITS = ("train", "validation", "test")
 _TESTS = ("one_of", "greater_than", "less_than", "missing")
 
 
 def check(data: data_pb2.Data, needs_sources: bool,
           report: field_checks.Report) -> None:
   """Reports what is wrong with the rows, and the sources if they are needed."""
-  if needs_sources and not data.HasField("train"):
-    report("data.train", "found nothing; required")
-  for split in _SPLITS:
-    source = getattr(data, split)
-    if data.HasField(split) and needs_sources:
-      _check_files(source, f"data.{split}", report)
-    if source.HasField("part"):
-      _check_part(source.part, f"data.{split}.part", report)
+  for split in row_sets.SPLITS:
+    for rows in row_sets.every(data, split):
+      if rows.is_stated and needs_sources:
+        _check_files(rows.source, rows.path, report)
+      elif needs_sources and split == "train":
+        report(rows.path, "found nothing; required")
+      if rows.source.HasField("part"):
+        _check_part(rows.source.part, f"{rows.path}.part", report)
   for i, condition in enumerate(data.drop_rows):
     check_condition(condition, f"data.drop_rows[{i}]", report)
 

@@ -3,24 +3,27 @@
 from typing import Collection, Sequence
 
 from mtl_graph import field_checks
+from mtl_graph import independent_checks
 from mtl_graph import optimizer_checks
 from mtl_graph import ownership
+from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import training_pb2
 
 
-def check(training: training_pb2.Training, variables: Sequence[str],
+def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
           report: field_checks.Report, penalized: Collection[str] = ()) -> None:
   """Reports what is wrong with `training`.
 
   Args:
-    training: The `Training` message.
+    experiment: The experiment.
     variables: Names of the trainable variables.
     report: Takes a field's path and its problem.
     penalized: Names of those that bear a penalty.
   """
+  training = experiment.training
   mode = field_checks.kind_of(training, "mode", "training", report)
   if mode == "independent":
-    report("training.independent", f"{field_checks.NOT_BUILT}; allowed: joint")
+    independent_checks.check(experiment, variables, report)
   elif mode == "joint":
     _check_length(training, report)
     if training.HasField("num_rounds"):
@@ -33,7 +36,9 @@ def check(training: training_pb2.Training, variables: Sequence[str],
     if training.joint.HasField("gradient_balancing"):
       report("training.joint.gradient_balancing",
              f"{field_checks.NOT_BUILT}; allowed: leave it out")
-  _check_groups(training, variables, report, penalized)
+  _check_groups(training, report)
+  owned = _claim(training, variables, report)
+  _check_lazy(training, owned, penalized, report)
   field_checks.at_least(training.checkpoint, "every_steps", 0,
                         "training.checkpoint", report)
   field_checks.at_least(training.checkpoint, "keep", 1, "training.checkpoint",
@@ -52,8 +57,9 @@ def check(training: training_pb2.Training, variables: Sequence[str],
                else "nothing")
       report("training.moving_average.decay", f"found {found}; allowed: above 0"
              " and below 1")
-  if training.HasField("warm_start"):
-    _check_warm_start(training.warm_start, variables, report)
+  for i, warm_start in enumerate(training.warm_start):
+    _check_warm_start(warm_start, f"training.warm_start[{i}]", variables,
+                      report)
 
 
 def _check_length(training, report) -> None:
@@ -88,20 +94,40 @@ def _check_dense(training, report) -> None:
   for path, optimizer in [
       ("training.default_optimizer", training.default_optimizer)] + [
           (f"training.group[{i}].optimizer", group.optimizer)
-          for i, group in enumerate(training.group)]:
+          for i, group in enumerate(training.group)] + [
+              (f"training.independent.task[{i}].optimizer", task.optimizer)
+              for i, task in enumerate(training.independent.task)]:
     if optimizer.WhichOneof("kind") == "lazy_adam":
       report(f"{path}.lazy_adam", "found it with accumulate_batches: "
              f"{training.accumulate_batches}; allowed: adam, or one batch per "
              "step")
 
 
-def _check_warm_start(warm_start, variables, report) -> None:
-  path = "training.warm_start"
+def _check_warm_start(warm_start, path, variables, report) -> None:
   if not warm_start.checkpoint:
     report(f"{path}.checkpoint", "found nothing; required")
   for i, scope in enumerate(warm_start.scope):
-    if not any((v + "/").startswith(scope + "/") for v in variables):
+    if not any(ownership.within(v, scope) for v in variables):
       ownership.report_scope(scope, variables, f"{path}.scope[{i}]", report)
+  for i, rename in enumerate(warm_start.rename):
+    _check_rename(rename, f"{path}.rename[{i}]", warm_start.scope,
+                  [r.here for r in warm_start.rename[:i]], variables, report)
+
+
+def _check_rename(rename, path, scopes, earlier, variables, report) -> None:
+  if not rename.saved:
+    report(f"{path}.saved", "found nothing; required")
+  here = rename.here
+  if not here:
+    report(f"{path}.here", "found nothing; required")
+  elif here in earlier:
+    report(f"{path}.here", f"found '{here}' a second time; allowed: each once")
+  elif not any(ownership.within(v, here) for v in variables):
+    ownership.report_scope(here, variables, f"{path}.here", report)
+  elif scopes and not any(ownership.within(here, s)
+                          or ownership.within(s, here) for s in scopes):
+    report(f"{path}.here", f"found '{here}', of which nothing is taken; "
+           f"allowed: what lies in `scope`: {', '.join(scopes)}")
 
 
 def _check_uncertainty(uncertainty, report) -> None:
@@ -116,8 +142,23 @@ def _check_uncertainty(uncertainty, report) -> None:
            f"{high:g}")
 
 
-def _check_groups(training, variables: Sequence[str], report, penalized
-                  ) -> None:
+def _claim(training, variables, report):
+  """Reports variables in no group or in several; returns those of each group.
+  """
+  if training.WhichOneof("mode") == "independent":
+    # What no group claims is trained by each task that reaches it.
+    claimed = ownership.claim(training.group, variables, lambda path, problem:
+                              path == "training.group"
+                              or report(path, problem))
+    frozen = {name for names in claimed.values() for name in names}
+    return {task.name: [v for v in variables if v not in frozen]
+            for task in training.independent.task}
+  if not training.group:
+    return {"": variables}
+  return ownership.claim(training.group, variables, report)
+
+
+def _check_groups(training, report) -> None:
   if training.HasField("default_optimizer"):
     optimizer_checks.check(training.default_optimizer,
                            "training.default_optimizer", report)
@@ -133,31 +174,27 @@ def _check_groups(training, variables: Sequence[str], report, penalized
       report(f"{path}.optimizer", "found one on a frozen group; allowed: none")
     elif group.HasField("optimizer"):
       optimizer_checks.check(group.optimizer, f"{path}.optimizer", report)
-    elif not group.frozen and not training.HasField("default_optimizer"):
+    elif not group.frozen and not training.HasField("default_optimizer") and (
+        training.WhichOneof("mode") != "independent"):
       report(f"{path}.optimizer", "found nothing; required, as there is no "
              "training.default_optimizer")
     field_checks.at_least(group, "start_step", 0, path, report)
     if group.frozen and group.start_step:
       report(f"{path}.start_step", f"found {group.start_step} on a frozen group"
              "; allowed: frozen or start_step")
-    if group.frozen and group.HasField("clipping"):
-      report(f"{path}.clipping", "found one on a frozen group; allowed: none")
-    elif group.HasField("clipping"):
-      kind = field_checks.kind_of(group.clipping, "kind", f"{path}.clipping",
-                                  report)
-      if kind is not None:
-        field_checks.above_zero(group.clipping, kind, f"{path}.clipping",
-                                report)
+    if group.frozen:
+      for field in ("clipping", "weight_decay"):
+        if group.HasField(field):
+          report(f"{path}.{field}", "found one on a frozen group; allowed: none")
+      continue
+    optimizer_checks.check_clipping(group, path, report)
     optimizer_checks.check_weight_decay(
         group, group.optimizer if group.HasField("optimizer")
         else training.default_optimizer, path, report)
-  if training.group:
+  if training.group and training.WhichOneof("mode") != "independent":
     if all(group.frozen for group in training.group):
       report("training.group", "found only frozen groups; allowed: at least "
              "one that is trained")
-  owned = (ownership.claim(training.group, variables, report)
-           if training.group else {"": variables})
-  _check_lazy(training, owned, penalized, report)
 
 
 def _check_lazy(training, owned, penalized, report) -> None:
@@ -165,6 +202,10 @@ def _check_lazy(training, owned, penalized, report) -> None:
   optimizers = {g.name: (f"training.group[{i}].optimizer", g.optimizer)
                 for i, g in enumerate(training.group)
                 if g.HasField("optimizer") or g.frozen}
+  optimizers.update(
+      (t.name, (f"training.independent.task[{i}].optimizer", t.optimizer))
+      for i, t in enumerate(training.independent.task)
+      if t.HasField("optimizer"))
   default = ("training.default_optimizer", training.default_optimizer)
   for group, variables in owned.items():
     path, optimizer = optimizers.get(group, default)

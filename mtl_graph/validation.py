@@ -19,8 +19,8 @@ def check(experiment: experiment_pb2.Experiment,
 
   Args:
     experiment: The experiment.
-    arrays: Names of the splits handed over in Python; None: rows come from the
-      sources that the experiment names.
+    arrays: Keys of the arrays handed over in Python, as `api.by_split` returns
+      them; None: rows come from the sources that the experiment names.
 
   Raises:
     ConfigErrors: If there is any problem, with a line for each.
@@ -47,10 +47,23 @@ def check(experiment: experiment_pb2.Experiment,
   model_checks.check(experiment.model, experiment.training, report)
   outline = outline_lib.build(experiment, report)
   model_checks.check_held(experiment.model, outline.tensors, report)
-  training_checks.check(experiment.training, list(outline.variables), report,
+  training_checks.check(experiment, list(outline.variables), report,
                         outline.penalties)
   evaluation_checks.check(experiment, arrays, report)
-  field_checks.at_least(experiment.serving, "warmup_requests", 0, "serving",
-                        report)
+  _check_serving(experiment, report)
   if errors:
     raise config.ConfigErrors(errors)
+
+
+def _check_serving(experiment, report) -> None:
+  """Reports what is wrong with `serving`."""
+  serving = experiment.serving
+  field_checks.at_least(serving, "warmup_requests", 0, "serving", report)
+  names = [task.name for task in experiment.model.task]
+  for i, name in enumerate(serving.task):
+    if name not in names:
+      report(f"serving.task[{i}]", f"no task '{name}'; allowed: "
+             f"{', '.join(names)}{config.nearest(name, names)}")
+    elif name in serving.task[:i]:
+      report(f"serving.task[{i}]", f"found '{name}' a second time; allowed: "
+             "each once")

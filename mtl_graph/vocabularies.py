@@ -102,12 +102,14 @@ def count(categorical: features_pb2.Categorical, values: Iterable[str]) -> None:
 
 
 def check_kept(experiment: experiment_pb2.Experiment,
-               saved: experiment_pb2.Experiment) -> None:
+               saved: experiment_pb2.Experiment,
+               source: str = "the checkpoint that the run starts from") -> None:
   """Raises where a category or class has got another row than it had.
 
   Args:
     experiment: The experiment, its vocabularies in line.
     saved: The experiment of the run whose variables are taken over.
+    source: What it is called in errors.
 
   Raises:
     ConfigErrors: If a vocabulary does not go on from the one that was.
@@ -119,9 +121,9 @@ def check_kept(experiment: experiment_pb2.Experiment,
     if new and old and wrong is not None:
       found = f"'{new[wrong]}'" if wrong < len(new) else "nothing"
       errors.append(config.ConfigError(
-          f"{path}.vocabulary[{wrong}]", f"found {found} where the checkpoint "
-          f"that the run starts from has '{old[wrong]}'; allowed: its entries "
-          "in their order, new ones behind them"))
+          f"{path}.vocabulary[{wrong}]", f"found {found} where {source} has "
+          f"'{old[wrong]}'; allowed: its entries in their order, new ones "
+          "behind them"))
   if errors:
     raise config.ConfigErrors(errors)
 

@@ -170,12 +170,36 @@ class ApiTest(parameterized.TestCase):
        "allowed: train, validation, test, train among them"),
       ("another", {"train": _rows(0, 3), "valid": _rows(0, 3)},
        "^arrays: found 'train', 'valid'; allowed: "),
+      ("sources_that_there_are_not", {"train/a": _rows(0, 3)}, "^arrays: found "
+       "'train/a'; allowed: train, validation, test, train among them$"),
       ("best_without_rows", {"train": _rows(0, 3)}, "evaluation.best"))
   def test_refused(self, arrays, message):
     overrides = ["evaluation={ every_steps: 2 best { metric: 'late/auc' goal: "
                  "MAXIMIZE } }"] if "best" in message else []
     with self.assertRaisesRegex(config.ConfigErrors, message):
       self._train(arrays=arrays, overrides=overrides)
+
+  def test_rows_of_sources(self):
+    binary = {k: v for k, v in _rows(0, 40).items() if k != "delay"}
+    number = {k: v for k, v in _rows(1, 30).items() if k != "late"}
+    overrides = ["data.source=[{ name: 'a' task: 'late' }, { name: 'b' task: "
+                 "'delay' }]", "data.mixing={ temperature: 2 }"]
+    result = self._train(arrays={
+        "train/a": binary, "train/b": number, "validation/b": number},
+                         overrides=overrides)
+    self.assertEqual(result.step, 10)
+    measured = result.metrics["validation"]
+    self.assertTrue(np.isfinite(measured["delay"]["rmse"]))
+    self.assertTrue(np.isnan(measured["late"]["auc"]))
+    for arrays, found in (
+        ({"train/a": binary}, "'train/a'"), (binary, "'train'"),
+        ({"train/a": binary, "train/b": number, "test": number},
+         "'train/a', 'train/b', 'test'")):
+      with self.assertRaisesRegex(
+          config.ConfigErrors, f"^arrays: found {found}; allowed: train/a, "
+          "train/b, validation/a, validation/b, test/a, test/b, train/a and "
+          "train/b among them$"):
+        self._train(arrays=arrays, overrides=overrides)
 
   def test_problems_come_all_at_once(self):
     with self.assertRaises(config.ConfigErrors) as caught:

@@ -26,22 +26,25 @@ from tests import broken_layers
 from tests import broken_optimizers
 from tests import broken_records
 from tests import broken_selection
+from tests import broken_sources
 from tests import broken_tables
 from tests import broken_texts
 from tests import broken_training
 from tests import image_experiment
 from tests import small_experiment
+from tests import sources_experiment
 from tests import wide_experiment
 
 _EXPERIMENTS = (
     broken_texts.CASES + broken_experiments.CASES + broken_features.CASES
     + broken_labels.CASES + broken_layers.CASES + broken_optimizers.CASES
-    + broken_selection.CASES + broken_training.CASES)
+    + broken_selection.CASES + broken_sources.CASES + broken_training.CASES)
 _DATA_FILES = (
-    broken_files.DATA_FILES + broken_records.CASES + broken_tables.CASES)
+    broken_files.DATA_FILES + broken_records.CASES + broken_sources.DATA_FILES
+    + broken_tables.CASES)
 _CASES = _EXPERIMENTS + _DATA_FILES + broken_files.RUNS + broken_files.EXPORTS
 _BASES = {"small": small_experiment, "wide": wide_experiment,
-          "image": image_experiment}
+          "image": image_experiment, "sources": sources_experiment}
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _MOST_LINES = 10
 # What only those who write the engine should ever read.

@@ -141,22 +141,44 @@ def _start(name, message, *lines, sets=(), prepare=(), code=1, folder="new"):
 
 
 _RUN = "checkpoint: 'run'"
-_NO_CHECKPOINT = ("training.warm_start.checkpoint: found no checkpoint '{}'; "
-                  "allowed: the path of a checkpoint, without its ending, or "
+_NO_CHECKPOINT = ("training.warm_start[0].checkpoint: found no checkpoint '{}';"
+                  " allowed: the path of a checkpoint, without its ending, or "
                   "the folder of a run that has trained").format
 _ORDER = ("where the checkpoint that the run starts from has '{}'; allowed: "
           "its entries in their order, new ones behind them").format
 
 WARM_START = (
     _start("start_from_nothing", "",
-           "training.warm_start.checkpoint: found nothing; required", code=2),
-    _start("start_in_unknown_scope", f"{_RUN} scope: 'trunc'",
-           "training.warm_start.scope[0]: no trainable variable lies in scope "
-           "'trunc'; nearest: 'trunk'...", code=2),
-    _start("start_in_no_scope", f"{_RUN} scope: ''",
-           "training.warm_start.scope[0]: no trainable variable lies in scope "
-           "''; there are: embedding, head, log_variance, tower, trunk",
+           "training.warm_start[0].checkpoint: found nothing; required",
            code=2),
+    _start("start_in_unknown_scope", f"{_RUN} scope: 'trunc'",
+           "training.warm_start[0].scope[0]: no trainable variable lies in "
+           "scope 'trunc'; nearest: 'trunk'...", code=2),
+    _start("start_in_no_scope", f"{_RUN} scope: ''",
+           "training.warm_start[0].scope[0]: no trainable variable lies in "
+           "scope ''; there are: embedding, head, log_variance, tower, trunk",
+           code=2),
+    _start("start_from_a_scope_without_names", f"{_RUN} rename {{}}",
+           "training.warm_start[0].rename[0].saved: found nothing; required",
+           "training.warm_start[0].rename[0].here: found nothing; required",
+           code=2),
+    _start("start_in_one_scope_twice", f"{_RUN} rename [{{ saved: 'tower/click'"
+           " here: 'trunk' }, { saved: 'trunk' here: 'trunk' }]",
+           "training.warm_start[0].rename[1].here: found 'trunk' a second time;"
+           " allowed: each once", code=2),
+    _start("start_in_unknown_scope_renamed",
+           f"{_RUN} rename {{ saved: 'trunk' here: 'trunc' }}",
+           "training.warm_start[0].rename[0].here: no trainable variable lies "
+           "in scope 'trunc'; nearest: 'trunk'...", code=2),
+    _start("start_outside_of_its_scopes", f"{_RUN} scope: 'trunk' rename {{ "
+           "saved: 'head/tier' here: 'head/click' }",
+           "training.warm_start[0].rename[0].here: found 'head/click', of which"
+           " nothing is taken; allowed: what lies in `scope`: trunk", code=2),
+    _start("start_from_unknown_scope",
+           f"{_RUN} rename {{ saved: 'trunc' here: 'trunk' }}",
+           "training.warm_start[0].rename[0].saved: found 'trunc', a scope "
+           "without variables in run/best/model.ckpt-1; allowed: one that has "
+           "some; nearest: 'trunk'..."),
     _start("start_from_a_missing_folder", "checkpoint: 'runs/nowhere'",
            _NO_CHECKPOINT("runs/nowhere")),
     _start("start_from_an_empty_folder", "checkpoint: 'empty'",
@@ -189,10 +211,21 @@ WARM_START = (
                "model.task[2].multiclass.vocabulary=['bronze', 'gold', 'silver'"
                "]",)),
     _start("start_of_other_shapes", f"{_RUN} scope: 'trunk'",
-           "run/best/model.ckpt-1: has none of the variables wanted, such as "
-           "trunk/dense/kernel, trunk/dense/bias; allowed: a checkpoint with at"
-           " least one of them in the same shape",
+           "training.warm_start[0]: run/best/model.ckpt-1 has none of the "
+           "variables wanted, such as trunk/dense/kernel, trunk/dense/bias; "
+           "allowed: a checkpoint with at least one of them in the same shape",
            sets=("model.hard_sharing.trunk.layer[0].dense.units=7",)),
+    _case("start_from_two_of_which_one_is_missing", [
+        f"training.warm_start=[{{ {_RUN} }}, {{ checkpoint: 'nowhere' }}]"],
+          _NO_CHECKPOINT("nowhere").replace("[0]", "[1]"),
+          flags=("--model_dir=new",), code=1),
+    _case("start_from_a_second_one_of_other_names", [
+        f"training.warm_start=[{{ {_RUN} }}, {{ {_RUN} scope: 'tower/click' "
+        "rename { saved: 'trunk' here: 'tower/click' } }]"],
+          "training.warm_start[1]: run/best/model.ckpt-1 has none of the "
+          "variables wanted, such as trunk/dense/kernel, trunk/dense/bias; "
+          "allowed: a checkpoint with at least one of them in the same shape",
+          flags=("--model_dir=new",), code=1),
 )
 
 CASES = LENGTH + GROUPS + EXECUTION + WARM_START

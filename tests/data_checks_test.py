@@ -35,6 +35,11 @@ class CheckTest(parameterized.TestCase):
     self.assertLen(_problems(csv, needs_sources=True), 1)
     self.assertEmpty(_problems("train { npz { path: '*' } }",
                                needs_sources=True))
+    sources = "source { name: 'a' train { npz { path: '*' } } } source { name: "
+    self.assertLen(_problems(sources + f"'b' {csv} }}", needs_sources=True), 1)
+    self.assertEmpty(_problems(sources + "'b' train { npz { path: '*' } } "
+                               "validation { csv { path: '*' } } }",
+                               needs_sources=True))
 
   @parameterized.named_parameters(
       ("binary", "task: 'click'"), ("multiclass", "task: 'tier'"),
@@ -68,6 +73,11 @@ class CheckTest(parameterized.TestCase):
     self.assertEmpty(_problems(
         "resampling { task: 'y' fraction: [0.5, 0.5] }",
         tasks="task { name: 'y' multiclass { vocabulary_file: '/no/such' } }"))
+
+  def test_a_task_without_a_label_is_not_balanced(self):
+    self.assertLen(_problems(
+        "resampling { task: 'y' }",
+        tasks="task { name: 'y' binary {} no_loss: true }"), 1)
 
   def test_nothing_to_balance(self):
     self.assertEqual(

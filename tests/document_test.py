@@ -20,7 +20,8 @@ from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
 from mtl_graph.data import features
 from mtl_graph.model import graphs
-from mtl_graph.model import joint_step
+from mtl_graph.model import objectives
+from mtl_graph.model import train_step
 
 STEPS = 50
 BATCH = 32
@@ -202,8 +203,9 @@ class DocumentTest(parameterized.TestCase):
                               for dtype, width in (
                                   (tf.float32, 4), (tf.int32, 0),
                                   (tf.float32, 2), (tf.float32, 2))])
-      step = joint_step.build(experiment, model, lambda number: batch,
-                              tf.identity(model.global_step), [False, False])
+      step = train_step.build(
+          experiment, model, objectives.build(experiment, model)[0],
+          lambda number: batch, tf.identity(model.global_step), [False, False])
     added = [op for op in model.graph.get_operations() if op not in before]
     kinds = collections.Counter(op.type for op in added)
     # Three dense layers with a ReLU (trunk, tower a, tower b) and two heads:
@@ -229,7 +231,7 @@ class DocumentTest(parameterized.TestCase):
         model.graph) as session:
       sessions.initialize(session)
       logits = graphs.forward(experiment, features.Transformed(
-          tf.constant(arrays["x"]), tf.zeros([ROWS, 0], tf.int32)))
+          tf.constant(arrays["x"]), tf.zeros([ROWS, 0], tf.int32))).logits
       loss_a = tf.reduce_mean(tf.square(logits["a"][:, 0] - arrays["a"]))
       loss_b = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(
           labels=arrays["b"], logits=logits["b"][:, 0]))

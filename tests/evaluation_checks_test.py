@@ -130,6 +130,17 @@ class CheckTest(parameterized.TestCase):
     self.assertEmpty(_problems(rule, validation="",
                                arrays=["train", "validation"])[0])
 
+  def test_rows_of_sources(self):
+    rule = f"every_steps: 1 best {_BEST} slice {{ column: 'c' }}"
+    source = "source { name: 's' } source { name: 't' validation {} }"
+    self.assertEmpty(_problems(rule, source)[0])
+    self.assertEmpty(_problems(rule, source, ["train/s", "validation/s"])[0])
+    self.assertEqual(_problems(rule, source, ["train/s", "validation"])[0], [
+        "evaluation.best: found it without data.source.validation; allowed: "
+        "with validation rows only",
+        "evaluation.slice: found it without data.source.validation and "
+        "data.source.test; allowed: with rows to measure"])
+
   @parameterized.product(field=tuple(_METRICS), head=tuple(_HEADS))
   def test_every_metric_is_for_some_heads_only(self, field, head):
     name, heads = field.split(":")[0], _METRICS[field]

@@ -132,7 +132,10 @@ training {
   summaries {}
   accumulate_batches: 2
   moving_average { decay: 0.9 }
-  warm_start { checkpoint: "runs/other" scope: "trunk" }
+  warm_start {
+    checkpoint: "runs/other" scope: "trunk"
+    rename { saved: "column/yes" here: "trunk" }
+  }
 }
 evaluation {
   every_steps: 1
@@ -149,6 +152,16 @@ serving { warmup_requests: 1 }
 _DEFAULT = "training.default_optimizer={ %s { learning_rate { %s } } }"
 _NO_DECAY = "training.group[0].weight_decay=0"
 
+# Rows of two sources; the rest of the experiment then has to do with less.
+_SOURCES = (
+    "data={ feature { name: 'n' numeric {} } source { name: 'a' task: ['yes', "
+    "'no'] train { npz { path: 'rows' } } validation { csv { path: 'rows' } "
+    "part { row_hash {} } } %s } source { name: 'b' test { npz { path: 'rows' }"
+    " } train { parquet { path: 'rows' } } %s at_end: STOP } %s }")
+_ANY_GROUPS = (
+    "training={ num_steps: 2 joint { loss { sum {} } } default_optimizer { adam"
+    " { learning_rate { constant: 1 } } } }")
+
 # Overrides, each tuple of which makes another valid experiment of `TEXT`.
 VARIANTS = (
     ("data.test={ csv { path: 'rows' } }",),
@@ -157,6 +170,9 @@ VARIANTS = (
     ("training.joint.loss={ uncertainty {} }",),
     ("training={ num_epochs: 2 joint { loss { sum {} } } default_optimizer { "
      "adam { learning_rate { constant: 1 } } } }",),
+    *((_SOURCES % more, _ANY_GROUPS) for more in (
+        ("rate: 2", "rate: 1", "mixing { stated {} }"), ("", "", ""),
+        ("", "", "mixing { temperature: 2 }"))),
     ("training.group[1].clipping={ value: 1 }",),
     ("training.group[1].optimizer={ lazy_adam { learning_rate { constant: 1 } "
      "} }", "training.accumulate_batches=1"),

@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import pathlib
-import shutil
 import tempfile
 
 from absl.testing import absltest
@@ -15,6 +14,7 @@ import numpy as np
 
 from mtl_graph import config
 from mtl_graph import outline
+from mtl_graph import row_sets
 from mtl_graph.model import graphs
 from mtl_graph.serving import predictor
 
@@ -39,6 +39,7 @@ class ExamplesTest(parameterized.TestCase):
     # Paths of examples are relative to the project's root.
     os.symlink(ROOT / "protos", os.path.join(self._dir.name, "protos"))
     os.chdir(self._dir.name)
+    os.symlink("protos/examples/data/document.npz", "train.npz")
 
   def tearDown(self):
     os.chdir(self._before)
@@ -49,38 +50,53 @@ class ExamplesTest(parameterized.TestCase):
   def test_trains_resumes_evaluates_exports_and_predicts(self, path):
     self.run_end_to_end(path)
 
-  @parameterized.parameters("flights", "document")
+  @parameterized.parameters("flights", "document", "independent")
   def test_given_experiment_runs_unchanged(self, name):
     if not GIVEN.exists():
       self.skipTest("the given experiments are not here")
-    shutil.copyfile(ROOT / "protos/examples/data/document.npz", "train.npz")
+    arrays = dict(np.load(ROOT / "protos/examples/data/document.npz"))
+    if name == "independent":
+      arrays["x"] = np.concatenate([arrays["x"], arrays["x"]], 1)
+    os.remove("train.npz")
+    np.savez("train.npz", **arrays)
     self.run_end_to_end(str(GIVEN / f"{name}.pbtxt"))
 
   def run_end_to_end(self, path):
     experiment = config.load(path)
-    config_flag, quick = (
-        f"--config={path}", "--set=training.summaries.enabled=0")
-    every = "--set=evaluation.every_steps=2"
-    self.assertEqual(launch("train", config_flag, quick, every,
-                            "--set=training.num_steps=2"), 0)
-    self.assertEqual(launch("train", config_flag, quick, every,
-                            "--set=training.num_steps=4"), 0)
+    for message in experiment.training.warm_start:
+      earlier = f"{os.path.basename(message.checkpoint)}.pbtxt"
+      self.assertEqual(self.launch("train", ROOT / "protos/examples" / earlier,
+                                   "--set=training.num_steps=2"), 0)
+    length, count, steps = "num_steps", 2, 2
+    if experiment.training.WhichOneof("mode") == "independent":
+      length, count = "num_rounds", 1
+      steps = sum(task.iterations for task in
+                  experiment.training.independent.task)
+    for times in (1, 2):
+      self.assertEqual(self.launch(
+          "train", path, f"--set=evaluation.every_steps={steps}",
+          f"--set=training.{length}={times * count}"), 0)
     run = pathlib.Path("runs") / experiment.name
-    self.assertTrue((run / "model.ckpt-4.index").exists())
-    if experiment.data.HasField("validation"):
-      self.assertEqual(launch("evaluate", config_flag), 0)
+    self.assertTrue((run / f"model.ckpt-{2 * steps}.index").exists())
+    if row_sets.of(experiment.data, "validation"):
+      self.assertEqual(launch("evaluate", f"--config={path}"), 0)
       metrics = json.loads((run / "metrics.json").read_text())
       for task in experiment.model.task:
         self.assertCountEqual(metrics["validation"][task.name],
                               outline.METRICS[task.WhichOneof("head")])
-    self.assertEqual(launch("export", config_flag, "--export_dir=served"), 0)
+    self.assertEqual(launch("export", f"--config={path}",
+                            "--export_dir=served"), 0)
     with predictor.load("served") as export:
-      if experiment.data.train.HasField("csv"):
+      if row_sets.of(experiment.data, "train")[0].source.HasField("csv"):
         self.check_predictions_from_csv(experiment)
       else:
-        arrays = dict(np.load("protos/examples/data/document.npz"))
-        answers = export.predict(arrays)
-        self.assertLen(answers["a/value"], len(arrays["x"]))
+        arrays = dict(np.load("train.npz"))
+        self.assertLen(export.predict(arrays)["a/value"], len(arrays["x"]))
+
+  def launch(self, name, path, *flags):
+    """Runs a launcher on an experiment, without summaries."""
+    return launch(name, f"--config={path}",
+                  "--set=training.summaries.enabled=0", *flags)
 
   def check_predictions_from_csv(self, experiment):
     source = "protos/examples/data/flights-test.csv.gz"

@@ -67,6 +67,16 @@ class FoldsTest(parameterized.TestCase):
     self.assertEqual(lines[0], "--folds: found 1; allowed: at least 2")
     self.assertStartsWith(lines[1], "data.train.part: found one; allowed: none")
 
+  def test_sources_are_refused(self):
+    for split in ("train", "validation"):
+      self._experiment.data.ClearField(split)
+    source = self._experiment.data.source.add(name="ads")
+    source.train.part.key_column = "user"
+    with self.assertRaises(config.ConfigErrors) as caught:
+      self._split(2)
+    self.assertEqual(str(caught.exception), "data.source: found 1; allowed: "
+                     "none, as cross-validation cuts data.train into parts")
+
 
 if __name__ == "__main__":
   absltest.main()

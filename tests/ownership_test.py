@@ -148,9 +148,9 @@ class ReportScopeTest(absltest.TestCase):
     problems = []
     for scope in ("hed", "xyz"):
       ownership.report_scope(
-          scope, _NAMES, "training.warm_start.scope[3]",
+          scope, _NAMES, "training.warm_start[2].scope[3]",
           lambda path, problem: problems.append(f"{path}: {problem}"))
-    start = ("training.warm_start.scope[3]: no trainable variable lies in "
+    start = ("training.warm_start[2].scope[3]: no trainable variable lies in "
              "scope ")
     self.assertEqual(problems, [
         f"{start}'hed'; nearest: 'head', 'head/a', 'head/ab'",

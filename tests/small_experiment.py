@@ -80,7 +80,8 @@ class Case(NamedTuple):
     launcher: Which launcher: train, evaluate, export or predict.
     process: Whether it runs in a process of its own.
     bare: Whether it gets no flags but its own.
-    base: The experiment that `edits` and --set change: small, wide or image.
+    base: The experiment that `edits` and --set change: small, wide, image or
+      sources.
     whole: Whether `expect` lists all that may be said.
   """
   name: str
@@ -177,9 +178,10 @@ def make_rows(seed: int, count: int):
   return list(columns), [list(map(str, row)) for row in zip(*columns.values())]
 
 
-def write(folder: str, text: str) -> None:
-  """Writes an experiment as `small.pbtxt`, and its files, into a folder."""
-  with open(os.path.join(folder, "small.pbtxt"), "w", encoding="utf-8") as file:
+def write(folder: str, text: str, name: str = "small") -> None:
+  """Writes an experiment as `<name>.pbtxt`, and its files, into a folder."""
+  path = os.path.join(folder, f"{name}.pbtxt")
+  with open(path, "w", encoding="utf-8") as file:
     file.write(text)
   for name, seed, count in (("train", 1, 60), ("validation", 2, 20)):
     write_csv(os.path.join(folder, name + ".csv"), *make_rows(seed, count))

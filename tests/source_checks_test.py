@@ -82,6 +82,24 @@ class FilesTest(parameterized.TestCase):
     self.assertEqual(_problems(""), ["data.train: found nothing; required"])
     self.assertEmpty(_problems("validation {}", needs_sources=False))
 
+  def test_sources_per_task(self):
+    self.assertEqual(
+        _problems("source { validation { npz {} } } source { train { csv { "
+                  "path: '/no/such' } part {} } test {} }"),
+        ["data.source[0].train: found nothing; required",
+         "data.source[1].train.csv.path[0]: no file matches '/no/such' from "
+         f"{os.getcwd()}; allowed: an existing file or a glob",
+         "data.source[1].train.part: found no by; allowed: one of row_hash, "
+         "key_column, column",
+         "data.source[0].validation.npz.path: found none; allowed: at least "
+         "one path",
+         "data.source[1].test: found no kind; allowed: one of csv, npz, "
+         "tfrecord, parquet"])
+    self.assertEqual(
+        _problems("source {} source { test { part {} } }", False),
+        ["data.source[1].test.part: found no by; allowed: one of row_hash, "
+         "key_column, column"])
+
 
 class PartTest(parameterized.TestCase):
 

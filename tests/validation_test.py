@@ -192,7 +192,8 @@ class CheckTest(parameterized.TestCase):
         "evaluation.slice[0].column"]),
       ("warmup", ["serving.warmup_requests=-1"], ["serving.warmup_requests"]),
       ("warm_start", ["training.warm_start={scope: 'trnk'}"],
-       ["training.warm_start.checkpoint", "training.warm_start.scope[0]"]))
+       ["training.warm_start[0].checkpoint",
+        "training.warm_start[0].scope[0]"]))
   def test_every_part_is_checked(self, overrides, paths):
     problems = self._problems(_TEXT, overrides)
     self.assertEqual([p.split(": ")[0] for p in problems], paths)

@@ -102,14 +102,43 @@ class CheckTrainingTest(parameterized.TestCase):
       ("warm_start", ["training.warm_start={checkpoint: 'x' scope: ['trunk', "
         "'head/late'] optimizer_state: true}"]),
       ("cold_start", ["training.warm_start={scope: ['trunk', 'trnk', 'trun']}"],
-       "training.warm_start.checkpoint: found nothing; required",
-       "training.warm_start.scope[1]: no trainable variable lies in scope "
+       "training.warm_start[0].checkpoint: found nothing; required",
+       "training.warm_start[0].scope[1]: no trainable variable lies in scope "
        "'trnk'; nearest: 'trunk', 'trunk/dense'",
-       "training.warm_start.scope[2]: no trainable variable lies in scope "
+       "training.warm_start[0].scope[2]: no trainable variable lies in scope "
        "'trun'; nearest: 'trunk', 'trunk/dense'"),
       ("warm_start_of_no_scope", ["training.warm_start={checkpoint: 'x' scope: "
-        "''}"], "training.warm_start.scope[0]: no trainable variable lies in "
-       "scope ''; there are: embedding, head, tower, trunk"),
+        "''}"], "training.warm_start[0].scope[0]: no trainable variable lies in"
+       " scope ''; there are: embedding, head, tower, trunk"),
+      ("warm_starts", ["training.warm_start=[{checkpoint: 'x'}, {scope: 'hed'}]"
+                      ], "training.warm_start[1].checkpoint: found nothing; "
+       "required", "training.warm_start[1].scope[0]: no trainable variable lies"
+       " in scope 'hed'; nearest: 'head', 'head/late', 'head/kind'"),
+      # One scope may start several; their order is no matter.
+      ("renamed", ["training.warm_start=[{checkpoint: 'x' rename: [{saved: 'a' "
+        "here: 'head/late'}, {saved: 'a' here: 'head'}]}, {checkpoint: 'y' "
+        "rename {saved: 'a' here: 'head'}}]"]),
+      ("renamed_nothing", ["training.warm_start={checkpoint: 'x' rename: [{}, "
+        "{saved: 'a'}, {here: 'trunk'}]}"],
+       "training.warm_start[0].rename[0].saved: found nothing; required",
+       "training.warm_start[0].rename[0].here: found nothing; required",
+       "training.warm_start[0].rename[1].here: found nothing; required",
+       "training.warm_start[0].rename[2].saved: found nothing; required"),
+      ("renamed_twice", ["training.warm_start={checkpoint: 'x' rename: [{saved:"
+        " 'a' here: 'trunk'}, {saved: 'b' here: 'trunk'}]}"],
+       "training.warm_start[0].rename[1].here: found 'trunk' a second time; "
+       "allowed: each once"),
+      ("renamed_to_no_scope", ["training.warm_start={checkpoint: 'x' rename "
+        "{saved: 'trunk' here: 'trnk'}}"],
+       "training.warm_start[0].rename[0].here: no trainable variable lies in "
+       "scope 'trnk'; nearest: 'trunk', 'trunk/dense'"),
+      ("renamed_within_and_around", ["training.warm_start={checkpoint: 'x' "
+        "scope: ['trunk', 'head/late'] rename: [{saved: 'a' here: 'trunk/dense'"
+        "}, {saved: 'b' here: 'head'}]}"]),
+      ("renamed_in_vain", ["training.warm_start={checkpoint: 'x' scope: ["
+        "'trunk', 'head/late'] rename {saved: 'a' here: 'head/kind'}}"],
+       "training.warm_start[0].rename[0].here: found 'head/kind', of which "
+       "nothing is taken; allowed: what lies in `scope`: trunk, head/late"),
       ("threads", ["training.execution={intra_op_threads: -1 "
         "inter_op_threads: -2 gpu_memory_fraction: 0}"],
        "training.execution.intra_op_threads: found -1; allowed: at least 0",

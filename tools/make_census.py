@@ -2,9 +2,9 @@
 
 Takes one of the two files as published, rows of 42 fields separated by ", "
 without a header, and writes its rows unchanged to census-train.csv.gz (80 %),
-census-validation.csv.gz and census-test.csv.gz (10 % each), with
-census-columns.txt, which names the columns, and education.txt, which lists the
-classes of the column `education` in the order of schooling.
+census-validation.csv.gz and census-test.csv.gz (10 % each, unless --bounds says
+otherwise), with census-columns.txt, which names the columns, and education.txt,
+which lists the classes of the column `education` in the order of schooling.
 
 A hash of the row decides where it goes: some rows occur several times, and all
 of them must be on one side. The files' bytes depend on the input alone.
@@ -15,7 +15,7 @@ import hashlib
 import io
 import os
 import sys
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, List, Mapping, Sequence, Tuple
 import zlib
 
 from absl import flags
@@ -27,12 +27,12 @@ _FLAGS = flags.FlagValues()
 flags.DEFINE_string("input", None, "Path of census-income.test.gz or "
                     "census-income.data.gz.", flag_values=_FLAGS)
 flags.DEFINE_string("output_dir", None, "Where to write.", flag_values=_FLAGS)
+flags.DEFINE_list("bounds", ["0.8", "0.9"], "Two numbers: rows whose hash, "
+                  "from 0 to 1, is below the first are for training, others "
+                  "below the second for validation.", flag_values=_FLAGS)
 flags.DEFINE_boolean("dry_run", False, "Say what would be written, write "
                      "nothing.", flag_values=_FLAGS)
 flags.mark_flags_as_required(["input", "output_dir"], flag_values=_FLAGS)
-
-# Each split takes the rows whose hash, from 0 to 1, is below this.
-BOUNDS = {"train": 0.8, "validation": 0.9, "test": 1.0}
 
 COLUMNS = (
     "age", "class_worker", "det_ind_code", "det_occ_code", "education",
@@ -90,14 +90,24 @@ def read(path: str) -> List[bytes]:
   return lines
 
 
-def split(rows: Sequence[bytes]) -> Dict[str, List[bytes]]:
-  """Splits rows by a hash of each, in the order in which they come."""
-  splits = {name: [] for name in BOUNDS}
+def split(rows: Sequence[bytes], bounds: Tuple[float, float] = (0.8, 0.9)
+          ) -> Dict[str, List[bytes]]:
+  """Splits rows by a hash of each.
+
+  Args:
+    rows: The rows.
+    bounds: What the hashes of rows for training are below, and of those for
+      validation.
+
+  Returns:
+    The rows of each split, in the order in which they come.
+  """
+  splits = {"train": [], "validation": [], "test": []}
   for row in rows:
     # 48 bits, which a float holds exactly: it is never rounded up to 1.
     place = int.from_bytes(hashlib.sha256(row).digest()[:6], "big") / 2**48
-    name = next(name for name, bound in BOUNDS.items() if place < bound)
-    splits[name].append(row)
+    some = zip(splits.values(), (*bounds, 1.0))
+    next(part for part, bound in some if place < bound).append(row)
   return splits
 
 
@@ -125,7 +135,8 @@ def main(argv) -> int:
 
 
 def _make():
-  splits = split(read(_FLAGS.input))
+  bounds = _bounds()
+  splits = split(read(_FLAGS.input), bounds)
   counts = {f"census-{name}.csv.gz": len(some)
             for name, some in splits.items()}
   files = {os.path.join(_FLAGS.output_dir, name): data
@@ -140,6 +151,18 @@ def _make():
     count = counts.get(os.path.basename(path))
     print(f"{'would write' if _FLAGS.dry_run else 'wrote'} {path}: "
           + (f"{len(data)} bytes" if count is None else f"{count} rows"))
+
+
+def _bounds():
+  """Returns what --bounds says."""
+  try:
+    train, validation = map(float, _FLAGS.bounds)
+  except ValueError:
+    train = validation = -1.0
+  if not 0 < train < validation < 1:
+    raise flags.Error(f"--bounds: found '{','.join(_FLAGS.bounds)}'; allowed: "
+                      "two rising numbers between 0 and 1")
+  return train, validation
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Saves and restores everything a run needs to go on."""
 
+import collections
 import glob
 import json
 import os
 import re
-from typing import Any, Collection, Dict, List, Optional
+from typing import Any, Collection, Dict, List, Mapping, Optional, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -73,13 +74,15 @@ class Checkpoints:
     restore_into(session, self._saver, path)
 
   def restore_matching(self, session: tf.Session, path: str,
-                       names: Optional[Collection[str]] = None) -> List[str]:
+                       names: Union[None, Collection[str], Mapping[str, str]
+                                    ] = None) -> List[str]:
     """Restores the variables whose names and shapes a checkpoint has.
 
     Args:
       session: The session; the other variables keep their values.
       path: Path of the checkpoint, without `.index`.
-      names: Names of the variables wanted; None: all but the state of the run.
+      names: Names of the variables wanted, or a mapping from each to its name
+        in the checkpoint; None: all but the state of the run.
 
     Returns:
       Names of those that were wanted and not restored.
@@ -87,21 +90,25 @@ class Checkpoints:
     Raises:
       CheckpointError: If the checkpoint cannot be read.
     """
-    try:
-      shapes = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-    except (tf.errors.OpError, ValueError) as error:
-      raise CheckpointError(_cannot(path, error)) from error
-    matching, other = [], []
+    shapes = shapes_in(path)
+    other, times, savers = [], collections.Counter(), []
     with session.graph.as_default():
       for variable in tf.global_variables():
         name = variable.op.name
         if name == "run_state" or names is not None and name not in names:
           continue
-        fits = shapes.get(name) == variable.shape.as_list()
-        (matching if fits else other).append(variable)
-      if matching:
-        restore_into(session, tf.train.Saver(matching), path)
-    return [v.op.name for v in other]
+        saved = names[name] if isinstance(names, Mapping) else name
+        if shapes.get(saved) != variable.shape.as_list():
+          other.append(name)
+          continue
+        # One Saver restores what is saved into one variable only.
+        if times[saved] == len(savers):
+          savers.append({})
+        savers[times[saved]][saved] = variable
+        times[saved] += 1
+      for variables in savers:
+        restore_into(session, tf.train.Saver(variables), path)
+    return other
 
   def save(self, session: tf.Session, state: Dict[str, Any], step: int) -> str:
     """Saves the newest checkpoint and drops those beyond the number kept.
@@ -153,6 +160,24 @@ class Checkpoints:
           ) from error
 
 
+def shapes_in(path: str) -> Dict[str, List[int]]:
+  """Reads which variables a checkpoint has.
+
+  Args:
+    path: Path of the checkpoint, without `.index`.
+
+  Returns:
+    The shapes by name.
+
+  Raises:
+    CheckpointError: If the checkpoint cannot be read.
+  """
+  try:
+    return tf.train.load_checkpoint(path).get_variable_to_shape_map()
+  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    raise CheckpointError(_cannot(path, error)) from error
+
+
 def restore_into(session: tf.Session, saver: tf.train.Saver, path: str) -> None:
   """Restores a checkpoint through a saver.
 
@@ -193,8 +218,8 @@ def latest(folder: str) -> Optional[str]:
 
 def _is_whole(path: str) -> bool:
   try:
-    tf.train.load_checkpoint(path).get_variable_to_shape_map()
-  except (tf.errors.OpError, ValueError, RuntimeError):
+    shapes_in(path)
+  except CheckpointError:
     return False
   return bool(glob.glob(glob.escape(path) + ".data-*"))
 

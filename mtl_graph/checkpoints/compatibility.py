@@ -1,6 +1,7 @@
 """Tells whether a run may go on under a changed experiment."""
 
 import os
+import re
 from typing import List, Sequence
 
 from google.protobuf import message as message_lib
@@ -11,12 +12,15 @@ from mtl_graph.protos import experiment_pb2
 
 # Fields that change neither what is computed in a step nor the rows it sees.
 # The rows themselves are compared by their digest.
-FREE = ("name", "data.train.csv.path", "data.train.csv.header_file",
-        "data.train.csv.strip_spaces", "data.train.csv.missing_value",
-        "data.train.npz.path", "data.train.tfrecord.path",
-        "data.train.parquet.path", "data.train.part", "data.drop_rows",
-        "data.validation", "data.test", "training.num_steps",
-        "training.num_epochs", "training.warm_start", "training.checkpoint",
+_FILES = ("csv.path", "csv.header_file", "csv.strip_spaces",
+          "csv.missing_value", "npz.path", "tfrecord.path", "parquet.path",
+          "part")
+FREE = ("name", *(f"data.train.{field}" for field in _FILES),
+        *(f"data.source.train.{field}" for field in _FILES), "data.drop_rows",
+        "data.validation", "data.test", "data.source.validation",
+        "data.source.test", "training.num_steps", "training.num_epochs",
+        "training.num_rounds", "training.independent.task.early_stopping",
+        "training.warm_start", "training.checkpoint",
         "training.execution", "training.log_every_steps", "training.summaries",
         "evaluation", "serving")
 
@@ -100,10 +104,23 @@ def _stated(message, field):
 
 def refused(changes: Sequence[str], allowed: Sequence[str] = FREE
             ) -> List[str]:
-  """Returns those of the changes that lie outside the allowed fields."""
+  """Returns those of the changes that lie outside the allowed fields.
+
+  Args:
+    changes: What `differences` returned.
+    allowed: Field paths; without an index they stand for every element.
+
+  Returns:
+    The others, in order.
+  """
   return [c for c in changes
-          if not any(c.startswith(f) and c[len(f)] in ".:["
-                     for f in allowed)]
+          if not any(p.startswith(f) and p[len(f)] in ".:[" for f in allowed
+                     for p in (c, _without_indices(c)))]
+
+
+def _without_indices(change):
+  path, separator, values = change.partition(":")
+  return re.sub(r"\[\d+\]", "", path) + separator + values
 
 
 def within(changes: Sequence[str], fields: Sequence[str]) -> List[str]:

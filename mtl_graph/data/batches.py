@@ -2,11 +2,12 @@
 
 import collections
 import hashlib
-from typing import Callable, Dict, Tuple
+from typing import Callable, Dict, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.data import mixing
 from mtl_graph.ops import random_bits
 
 # One or more rows, ready for the model.
@@ -47,9 +48,30 @@ def resident(rows: int, widths: Batch) -> Tuple[Batch, Callable[[Batch], Dict]]:
   return Batch(*variables), lambda batch: dict(zip(inputs, batch))
 
 
+def resident_plan(length: int
+                  ) -> Tuple[mixing.Plan, Callable[[mixing.Plan], Dict]]:
+  """Makes local variables that hold the plan of a run inside the graph.
+
+  Args:
+    length: Number of batches that are planned, at least 1.
+
+  Returns:
+    A `Plan` of variables, and a function from a `Plan` of arrays to the feed
+    under which `tf.local_variables_initializer()` fills them.
+  """
+  variables, inputs = [], []
+  for name in mixing.Plan._fields:
+    value = tf.placeholder(tf.int32, [length], name=f"resident/{name}/input")
+    inputs.append(value)
+    variables.append(tf.get_variable(
+        f"resident/{name}", initializer=value, trainable=False,
+        collections=[tf.GraphKeys.LOCAL_VARIABLES]))
+  return mixing.Plan(*variables), lambda plan: dict(zip(inputs, plan))
+
+
 def rows_of_batch(
     number: tf.Tensor,
-    num_rows: int,
+    num_rows: Union[int, tf.Tensor],
     batch_size: int,
     seed: int,
     name: str = "rows_of_batch") -> tf.Tensor:
@@ -62,7 +84,7 @@ def rows_of_batch(
 
   Args:
     number: Number of the batch, counted over the whole run, int64 scalar.
-    num_rows: Rows there are.
+    num_rows: Rows there are, a number or an int64 scalar.
     batch_size: Rows per batch.
     seed: Seed of the experiment.
     name: Name scope of the op.
@@ -71,6 +93,7 @@ def rows_of_batch(
     Row numbers, int64, shape `[batch_size]`.
   """
   with tf.name_scope(name):
+    num_rows = tf.convert_to_tensor(num_rows, tf.int64)
     position = number * batch_size + tf.range(batch_size, dtype=tf.int64)
     epoch = position // num_rows
     # The op looks at few bits of each word of its key: hashed, they differ from
@@ -80,8 +103,78 @@ def rows_of_batch(
         random_bits.hash_counter(epoch, random_bits.key_of(seed, f"rows/{i}"))
         for i in range(3)], 1)
     return tf.raw_ops.RandomIndexShuffle(
-        index=position % num_rows, seed=key,
-        max_index=tf.constant(num_rows - 1, tf.int64), rounds=8)
+        index=position % num_rows, seed=key, max_index=num_rows - 1, rounds=8)
+
+
+def rows_of_parts(
+    number: tf.Tensor,
+    parts: Sequence[slice],
+    batch_size: int,
+    seed: int,
+    name: str = "rows_of_parts") -> tf.Tensor:
+  """Computes which rows a batch of some parts of all rows holds.
+
+  `rows_of_batch` over the rows of the parts, one part after the other.
+
+  Args:
+    number: Number of the batch, counted over the whole run, int64 scalar.
+    parts: Runs of rows, none empty, at least one.
+    batch_size: Rows per batch.
+    seed: Seed of the experiment.
+    name: Name scope of the op.
+
+  Returns:
+    Row numbers, int64, shape `[batch_size]`.
+  """
+  counts = [part.stop - part.start for part in parts]
+  rows = rows_of_batch(number, sum(counts), batch_size, seed)
+  ends = np.cumsum(counts)
+  offsets = np.array([part.start for part in parts]) - (ends - counts)
+  if not offsets.any():
+    return rows
+  with tf.name_scope(name):
+    part = tf.searchsorted(tf.constant(ends, tf.int64), rows, side="right")
+    return rows + tf.gather(tf.constant(offsets, tf.int64), part)
+
+
+def planned_rows(
+    number: tf.Tensor,
+    plan: mixing.Plan,
+    starts: Sequence[int],
+    counts: Sequence[int],
+    batch_size: int,
+    seed: int,
+    name: str = "planned_rows") -> tf.Tensor:
+  """Computes which rows a batch of one of several sources holds.
+
+  Batch `n` is batch `k` of source `s`, as the plan has it. Of all rows, those
+  of the sources one after the other, it takes
+
+  ```
+    starts_s + rows_of_batch(k, counts_s, batch_size, seed)
+  ```
+
+  so that every row of a source comes once in each of the source's epochs.
+
+  Args:
+    number: Number of the batch, counted over the whole run, below the plan's
+      length, int64 scalar.
+    plan: A `Plan` of int32 tensors or variables, shape `[N]`.
+    starts: Number of the first row of each source.
+    counts: Rows of each source, at least 1.
+    batch_size: Rows per batch.
+    seed: Seed of the experiment.
+    name: Name scope of the op.
+
+  Returns:
+    Row numbers, int64, shape `[batch_size]`.
+  """
+  with tf.name_scope(name):
+    source = tf.gather(plan.source, number)
+    own = tf.cast(tf.gather(plan.number, number), tf.int64)
+    rows = rows_of_batch(own, tf.gather(tf.constant(counts, tf.int64), source),
+                         batch_size, seed)
+    return tf.gather(tf.constant(starts, tf.int64), source) + rows
 
 
 def gather(variables: Batch, rows: tf.Tensor) -> Batch:
@@ -105,25 +198,39 @@ def take(batch: Batch, rows: np.ndarray) -> Batch:
   return Batch(*[array[rows] for array in batch])
 
 
-def digest(batch: Batch) -> str:
-  """Returns a fingerprint of rows: equal for equal data, whatever the files."""
+def digest(batch: Batch, parts: Sequence[slice] = ()) -> str:
+  """Returns a fingerprint of rows: equal for equal data, whatever the files.
+
+  Args:
+    batch: A `Batch` of arrays with all rows.
+    parts: The rows of each source, where there are several.
+  """
   fingerprint = hashlib.blake2b(digest_size=16)
+  for part in parts:
+    fingerprint.update(f"{part.start}:{part.stop},".encode())
   for array in batch:
     fingerprint.update(str(array.shape).encode())
     fingerprint.update(np.ascontiguousarray(array).tobytes())
   return fingerprint.hexdigest()
 
 
-def may_lack_labels(weights: np.ndarray, batch_size: int) -> np.ndarray:
+def may_lack_labels(weights: np.ndarray, batch_size: int,
+                    sources: Sequence[slice] = ()) -> np.ndarray:
   """Tells which tasks could be without any label in some step.
 
   Args:
     weights: Sample weights, 0 where there is no label, shape `[N, T]`.
-    batch_size: Rows per step.
+    batch_size: Rows per step; with sources rows per batch, of which a step may
+      take several from different sources.
+    sources: The rows of each source, where a batch holds rows of one of them.
 
   Returns:
-    A boolean array of shape `[T]`.
+    A boolean array of shape `[T]`. A task that some source does not label is
+    among those that could.
   """
+  if sources:
+    return np.any([may_lack_labels(weights[rows], batch_size)
+                   for rows in sources], axis=0)
   unlabelled = (weights == 0).sum(axis=0)
   # A batch meets a row once per epoch that it touches.
   epochs = 2 + batch_size // len(weights)

@@ -1,7 +1,7 @@
 """Reads the labels of the tasks, and which rows bear one."""
 
 import collections
-from typing import Dict, List, Optional, Sequence
+from typing import Collection, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -21,7 +21,9 @@ Labels = collections.namedtuple("Labels", ["values", "weights"])
 
 
 def columns_of(task: model_pb2.Task) -> List[str]:
-  """Returns the columns a task's label is read from."""
+  """Returns the columns a task's label is read from; none if it has none."""
+  if not outline.has_label(task):
+    return []
   return list(task.label.column) or [task.name]
 
 
@@ -38,17 +40,22 @@ def all_columns(tasks: Sequence[model_pb2.Task]) -> List[str]:
 
 def read(tasks: Sequence[model_pb2.Task], table: table_lib.Table,
          weight_column: Optional[str] = None,
-         required: bool = True) -> Labels:
+         required: bool = True,
+         labelled: Optional[Collection[str]] = None) -> Labels:
   """Reads the labels of every task.
 
   Args:
     tasks: The tasks.
     table: The rows.
     weight_column: Column of weights per row, or None: all weigh 1.
-    required: Whether every task must have a label in some row, as in training.
+    required: Whether every task must have a label in some row, as in training;
+      but those without a loss.
+    labelled: Names of the tasks that the rows label, whose columns alone are
+      read; None: all.
 
   Returns:
-    A `Labels` with the columns of each task, in the order of `tasks`.
+    A `Labels` with the columns of each task, in the order of `tasks`. Of a task
+    that has no label, or none in these rows, values and weights are 0.
 
   Raises:
     DataError: If a label or a weight is not of its kind.
@@ -56,17 +63,22 @@ def read(tasks: Sequence[model_pb2.Task], table: table_lib.Table,
   rows = table_lib.count(table)
   sample_weights = (_read_weights(table, weight_column) if weight_column
                     else np.ones(rows))
-  labels = {task.name: _read_task(task, table, required) for task in tasks}
+  labels = {task.name: _read_task(task, table, required and not task.no_loss)
+            for task in tasks if outline.has_label(task)
+            and (labelled is None or task.name in labelled)}
   values, weights = [], np.zeros([rows, len(tasks)], np.float32)
   for t, task in enumerate(tasks):
+    if task.name not in labels:
+      values.append(np.zeros([rows, outline.label_width(task)]))
+      continue
     label = labels[task.name]
-    labelled = ~np.isnan(label).all(axis=1) & _counts(task, table, labels)
+    present = ~np.isnan(label).all(axis=1) & _counts(task, table, labels)
     own = sample_weights
     if task.label.weight_column:
       own = own * _read_weights(table, task.label.weight_column)
-    values.append(np.where(labelled[:, np.newaxis], label, 0))
-    weights[:, t] = np.where(labelled, own, 0)
-    if required and not weights[:, t].any():
+    values.append(np.where(present[:, np.newaxis], label, 0))
+    weights[:, t] = np.where(present, own, 0)
+    if required and not task.no_loss and not weights[:, t].any():
       raise table_lib.DataError(
           f"{', '.join(path for path, _ in table.files)}: no row has a label "
           f"of a weight above 0 for task '{task.name}' in column "

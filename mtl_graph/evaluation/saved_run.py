@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import row_sets
 from mtl_graph import vocabularies
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
@@ -92,8 +93,8 @@ def evaluate(experiment: experiment_pb2.Experiment, model_dir: str,
       evaluate.
     DataError: If the rows cannot be used.
   """
-  names = [split for split in ("validation", "test") if (
-      experiment.data.HasField(split) if arrays is None else split in arrays)]
+  names = [split for split in ("validation", "test")
+           if row_sets.of(experiment.data, split, arrays)]
   if not names:
     raise config.ConfigErrors([config.ConfigError(
         "data", "found neither validation nor test; allowed: at least one")])

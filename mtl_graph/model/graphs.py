@@ -1,12 +1,14 @@
 """Assembles the graph of an experiment, but for the training step."""
 
 import collections
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import (Dict, List, Mapping, NamedTuple, Optional, Sequence, Set,
+                    Tuple)
 
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import layer_outline
 from mtl_graph import outline
+from mtl_graph import task_graph
 from mtl_graph.data import batches
 from mtl_graph.data import features as features_lib
 from mtl_graph.data import statistics as statistics_lib
@@ -32,8 +34,13 @@ class Graph(NamedTuple):
     batch: A `Batch` of placeholders of transformed rows.
     predictions: What `batch` gives: a dict of tensors by task.
     row_losses: Each task's loss on each row of `batch`, shape `[B, T]`.
-    groups: The `VariableGroup` messages in force.
+    groups: The `VariableGroup` messages in force; in independent training one
+      per task, which may overlap, and those that are frozen.
     variables: Trainable variables by group.
+    trainable: All trainable variables, by name.
+    reached: Names of those that each task's loss reaches, by task with a loss.
+    counters: In independent training the variable that counts each task's
+      iterations, by task.
     log_variances: The log variance of each task, where they are learned.
     averaged: Pairs of an average and its variable, where averages are kept.
     outline: The `layer_outline.Outline` of the experiment.
@@ -47,9 +54,25 @@ class Graph(NamedTuple):
   row_losses: tf.Tensor
   groups: List[training_pb2.VariableGroup]
   variables: Dict[str, List[tf.Variable]]
+  trainable: Dict[str, tf.Variable]
+  reached: Dict[str, Set[str]]
+  counters: Dict[str, tf.Variable]
   log_variances: Dict[str, tf.Variable]
   averaged: List[Tuple[tf.Variable, tf.Variable]]
   outline: layer_outline.Outline
+
+
+class Network(NamedTuple):
+  """The network over some rows.
+
+  Attributes:
+    logits: Logits of each task that was wanted, shape `[B, C]`, by task.
+    gates: A `stacks.Gate` by scope.
+    penalties: What `stacks.Penalty`s there are, in a training step.
+  """
+  logits: Dict[str, tf.Tensor]
+  gates: Dict[str, stacks.Gate]
+  penalties: List[stacks.Penalty]
 
 
 class Serving(NamedTuple):
@@ -92,25 +115,61 @@ def build(experiment: experiment_pb2.Experiment,
     with tf.name_scope("evaluation"):
       batch = batches.placeholders(widths(experiment, transformed))
       logits = forward(experiment, features_lib.Transformed(
-          batch.numbers, batch.ids), averaged=averaged)
+          batch.numbers, batch.ids), averaged=averaged).logits
       predictions = _predictions(tasks, logits)
       slices = outline.label_slices(tasks)
-      row_losses = tf.stack([
-          losses.per_row(task, logits[task.name],
-                         batch.labels[:, slices[task.name]])
-          for task in tasks], 1)
+      row_losses = collections.OrderedDict(
+          (task.name, losses.per_row(task, logits[task.name],
+                                     batch.labels[:, slices[task.name]]))
+          for task in tasks)
     loss = experiment.training.joint.loss
+    trained = task_graph.with_loss(tasks)
     log_variances = {}
     if loss.WhichOneof("kind") == "uncertainty":
-      log_variances = {task.name: weighting.log_variance(
-          task.name, loss.uncertainty.initial_log_variance) for task in tasks}
+      log_variances = {task: weighting.log_variance(
+          task, loss.uncertainty.initial_log_variance) for task in trained}
     variables = tf.trainable_variables()
-    groups = list(experiment.training.group) or variable_groups.default_groups(
-        [task.name for task in tasks], [v.op.name for v in variables])
+    pairs = averages.pairs() if averaged else []
+    reached = {task: _reached(row_losses[task], variables, pairs)
+               for task in trained}
+    for task, variable in log_variances.items():
+      reached[task].add(variable.op.name)
+    groups, owned, counters = _groups(experiment, variables, reached)
     return Graph(graph, global_step, raw, transformed, batch, predictions,
-                 row_losses, groups, variable_groups.assign(groups, variables),
-                 log_variances, averages.pairs() if averaged else [],
-                 outline.build(experiment))
+                 tf.stack(list(row_losses.values()), 1), groups, owned,
+                 {v.op.name: v for v in variables}, reached, counters,
+                 log_variances, pairs, outline.build(experiment))
+
+
+def _groups(experiment, variables, reached):
+  """Returns groups, their variables, and the counters of iterations."""
+  training = experiment.training
+  if training.WhichOneof("mode") == "independent":
+    groups, owned = variable_groups.independent_groups(
+        training, variables, reached)
+    with tf.variable_scope("iterations"):
+      counters = {task.name: tf.get_variable(
+          task.name, [], tf.int64, initializer=tf.zeros_initializer(),
+          trainable=False) for task in training.independent.task}
+    return groups, owned, counters
+  groups = list(training.group) or variable_groups.default_groups(
+      [task.name for task in experiment.model.task],
+      [v.op.name for v in variables])
+  return groups, variable_groups.assign(groups, variables), {}
+
+
+def _reached(loss, variables, pairs) -> Set[str]:
+  """Returns the names of the variables that a loss reaches.
+
+  Args:
+    loss: The loss.
+    variables: The trainable variables.
+    pairs: Averages with their variables, where the loss reads averages.
+  """
+  by_average = {average.op.name: variable.op.name for average, variable in pairs}
+  read = [average for average, _ in pairs] or variables
+  return {by_average.get(name, name)
+          for name in variable_groups.reached(loss, read)}
 
 
 def build_serving(experiment: experiment_pb2.Experiment) -> Serving:
@@ -120,12 +179,14 @@ def build_serving(experiment: experiment_pb2.Experiment) -> Serving:
     experiment: The experiment, valid, its vocabularies in line.
 
   Returns:
-    A `Serving`. Everything trained, and the statistics, await a checkpoint,
-    averages in place of the variables they are averages of.
+    A `Serving` of the tasks that `serving.task` names, or of all; what only
+    others need is not in it. Everything trained, and the statistics, await a
+    checkpoint, averages in place of the variables they are averages of.
   """
+  wanted = list(experiment.serving.task) or None
   raw = features_lib.placeholders(experiment.data.feature)
   logits = forward(experiment, features_lib.transform(
-      experiment.data.feature, raw))
+      experiment.data.feature, raw), wanted=wanted).logits
   trained = {v.op.name for v in tf.trainable_variables()}
   averaged = experiment.training.HasField("moving_average")
   return Serving(raw, _predictions(experiment.model.task, logits), {
@@ -146,7 +207,8 @@ def forward(experiment: experiment_pb2.Experiment,
             transformed: features_lib.Transformed,
             number: Optional[tf.Tensor] = None,
             updates: Optional[List[tf.Operation]] = None,
-            averaged: bool = False) -> Dict[str, tf.Tensor]:
+            averaged: bool = False,
+            wanted: Optional[Sequence[str]] = None) -> Network:
   """Builds the network, making or reusing its variables.
 
   Args:
@@ -156,9 +218,11 @@ def forward(experiment: experiment_pb2.Experiment,
       step, else None.
     updates: Takes the ops that update moving statistics in a training step.
     averaged: Whether averages are read in place of trainable variables.
+    wanted: Names of the tasks whose logits are wanted; only what they need is
+      built. None: all.
 
   Returns:
-    A dict from task to its logits, shape `[B, C]`.
+    A `Network`.
   """
   mode = stacks.Mode(experiment.seed, number,
                      frozenset(experiment.model.stop_gradient),
@@ -166,11 +230,12 @@ def forward(experiment: experiment_pb2.Experiment,
   with tf.variable_scope(
       tf.get_variable_scope(), reuse=tf.AUTO_REUSE,
       custom_getter=averages.get_average if averaged else None):
-    return architectures.build(experiment.model, experiment.data, transformed,
-                               mode)
+    logits = architectures.build(experiment.model, experiment.data, transformed,
+                                 mode, wanted)
+  return Network(logits, mode.gates, mode.penalties)
 
 
 def _predictions(tasks, logits):
   return collections.OrderedDict(
       (task.name, heads.predictions(task, logits[task.name]))
-      for task in tasks)
+      for task in tasks if task.name in logits)

@@ -52,7 +52,7 @@ def build(features: Sequence[features_pb2.Feature],
                                f"encoder/{feature.name}", mode))
   if not deep:
     deep = [tf.zeros([tf.shape(transformed.ids)[0], 0])]
-  return Inputs(tf.concat(deep, -1) if len(deep) > 1 else deep[0], wide)
+  return Inputs(stacks.side_by_side(deep), wide)
 
 
 def wide_logits(features: Sequence[features_pb2.Feature],

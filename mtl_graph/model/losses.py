@@ -125,11 +125,12 @@ def likelihood(task: model_pb2.Task) -> Likelihood:
 def build(tasks: Sequence[model_pb2.Task], logits: Mapping[str, tf.Tensor],
           labels: tf.Tensor, weights: tf.Tensor
           ) -> Dict[str, task_losses.TaskLoss]:
-  """Computes every task's loss on a batch, masked and weighted.
+  """Computes tasks' losses on a batch, masked and weighted.
 
   Args:
-    tasks: The `Task` messages.
-    logits: Logits `[B, C]` by task.
+    tasks: The `Task` messages of all tasks.
+    logits: Logits `[B, C]` by task; tasks that are not there are left out, as
+      are those that have no loss.
     labels: Labels, the columns of one task after the other, shape `[B, W]`.
     weights: Weights, 0 where there is no label, shape `[B, T]`.
 
@@ -139,6 +140,8 @@ def build(tasks: Sequence[model_pb2.Task], logits: Mapping[str, tf.Tensor],
   losses = collections.OrderedDict()
   slices = outline.label_slices(tasks)
   for t, task in enumerate(tasks):
+    if task.no_loss or task.name not in logits:
+      continue
     with tf.name_scope(f"loss/{task.name}"):
       losses[task.name] = task_losses.reduce(
           per_row(task, logits[task.name], labels[:, slices[task.name]]),

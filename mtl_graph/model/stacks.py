@@ -1,6 +1,7 @@
 """Builds layers one after the other."""
 
-from typing import FrozenSet, List, NamedTuple, Optional
+import dataclasses
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -16,8 +17,32 @@ from mtl_graph.ops import activations
 from mtl_graph.protos import layers_pb2
 
 
-class Mode(NamedTuple):
-  """What every part of the network is told.
+class Gate(NamedTuple):
+  """How experts were weighed.
+
+  Attributes:
+    weights: Weight of each expert, shape `[B, N]`, or `[N]` where it is the
+      same for all rows.
+    experts: Scopes of the experts.
+  """
+  weights: tf.Tensor
+  experts: List[str]
+
+
+class Penalty(NamedTuple):
+  """A penalty on what the network made of a batch.
+
+  Attributes:
+    owner: The task it belongs to, or "shared".
+    value: What is added to the loss after weighting, shape `[]`.
+  """
+  owner: str
+  value: tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+  """What every part of the network is told, and where it takes notes.
 
   Attributes:
     seed: Seed of the experiment.
@@ -25,11 +50,17 @@ class Mode(NamedTuple):
       not training.
     held: Names of the tensors that are held constant.
     updates: Takes the ops that update moving statistics, in training.
+    tensors: Takes the output of every layer by its name.
+    gates: Takes what weighs experts, by the gate's scope.
+    penalties: Takes penalties, in training.
   """
   seed: int
   batch: Optional[tf.Tensor]
   held: FrozenSet[str]
   updates: List[tf.Operation]
+  tensors: Dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+  gates: Dict[str, Gate] = dataclasses.field(default_factory=dict)
+  penalties: List[Penalty] = dataclasses.field(default_factory=list)
 
   @property
   def training(self) -> bool:
@@ -72,14 +103,40 @@ def build(layers, inputs: tf.Tensor, scope: str, mode: Mode) -> tf.Tensor:
   """
   tensor = inputs
   for layer, name in zip(layers, layer_outline.layer_names(layers)):
-    name = f"{scope}/{name}"
-    tensor = hold(_build_layer(layer, tensor, name, mode), name, mode)
+    tensor = build_layer(layer, tensor, f"{scope}/{name}", mode)
   return tensor
 
 
+def build_layer(layer: layers_pb2.Layer, inputs: tf.Tensor, name: str,
+                mode: Mode) -> tf.Tensor:
+  """Applies one layer.
+
+  Args:
+    layer: The `Layer` message.
+    inputs: Its input, shape `[B, D]` or `[B, H, W, C]`.
+    name: Its variable scope, such as "tower/late/dense".
+    mode: A `Mode`.
+
+  Returns:
+    Its output.
+
+  Raises:
+    ConfigError: If the layer is of a kind that is not built.
+  """
+  return hold(_build_layer(layer, inputs, name, mode), name, mode)
+
+
 def hold(tensor: tf.Tensor, name: str, mode: Mode) -> tf.Tensor:
-  """Cuts a tensor off from the gradient if the experiment holds it constant."""
-  return tf.stop_gradient(tensor) if name in mode.held else tensor
+  """Takes note of a tensor, cut off from the gradient if it is held constant.
+  """
+  mode.tensors[name] = (tf.stop_gradient(tensor) if name in mode.held
+                        else tensor)
+  return mode.tensors[name]
+
+
+def side_by_side(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+  """Joins tensors along their last axis; one alone stays as it is."""
+  return tf.concat(tensors, -1) if len(tensors) > 1 else tensors[0]
 
 
 def _build_layer(layer, inputs, name, mode):

@@ -1,7 +1,8 @@
 """Says which group owns which trainable variable, and which task reaches it."""
 
 import collections
-from typing import Dict, List, Sequence, Set
+import re
+from typing import Dict, List, Mapping, Sequence, Set, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -13,8 +14,9 @@ from mtl_graph.protos import training_pb2
 _BARRIERS = frozenset(["StopGradient", "PreventGradient", "Ceil", "Floor",
                        "Rint", "Round"])
 
-# The scopes of a task's own variables, when no group is given.
-_TASK_SCOPES = ("tower/{}", "head/{}", "wide/{}", "log_variance/{}")
+# What lies under one of these and a task's name is the task's own.
+_KINDS_OF_OWN = frozenset(["tower", "head", "wide", "log_variance", "column",
+                           "expert", "gate", "attention", "transfer"])
 
 
 def own_scopes(task: str, variables: Sequence[str]) -> List[str]:
@@ -25,12 +27,18 @@ def own_scopes(task: str, variables: Sequence[str]) -> List[str]:
     variables: Names of the trainable variables.
 
   Returns:
-    Those of tower/<task>, head/<task>, wide/<task> and log_variance/<task> that
-    hold one.
+    Those of tower/<task>, head/<task>, wide/<task>, column/<task>,
+    expert/<task> and the like that hold one, also within a level, as
+    level_0/gate/<task>.
   """
-  scopes = [scope.format(task) for scope in _TASK_SCOPES]
-  return [s for s in scopes
-          if any((v + "/").startswith(s + "/") for v in variables)]
+  scopes = collections.OrderedDict()
+  for variable in variables:
+    parts = variable.split("/")
+    start = 1 if re.fullmatch(r"level_\d+", parts[0]) else 0
+    if len(parts) > start + 1 and parts[start] in _KINDS_OF_OWN and (
+        parts[start + 1] == task):
+      scopes["/".join(parts[:start + 2])] = None
+  return list(scopes)
 
 
 def shared_names(tasks: Sequence[str], variables: Sequence[str]) -> List[str]:
@@ -56,15 +64,13 @@ def default_groups(tasks: Sequence[str], variables: Sequence[str]
     variables: Names of the trainable variables.
 
   Returns:
-    `VariableGroup` messages without an optimizer; "shared" is left out where
-    nothing is shared.
+    `VariableGroup` messages without an optimizer; what would hold no variable
+    is left out.
   """
-  shared = shared_names(tasks, variables)
-  groups = [training_pb2.VariableGroup(name="shared", scope=shared)
-            ] if shared else []
-  return groups + [
-      training_pb2.VariableGroup(name=task, scope=own_scopes(task, variables))
-      for task in tasks]
+  groups = [("shared", shared_names(tasks, variables))]
+  groups += [(task, own_scopes(task, variables)) for task in tasks]
+  return [training_pb2.VariableGroup(name=name, scope=scopes)
+          for name, scopes in groups if scopes]
 
 
 def assign(groups: Sequence[training_pb2.VariableGroup],
@@ -94,6 +100,50 @@ def assign(groups: Sequence[training_pb2.VariableGroup],
   return collections.OrderedDict(
       (group, [by_name[n] for n in members])
       for group, members in names.items())
+
+
+def independent_groups(
+    training: training_pb2.Training, variables: Sequence[tf.Variable],
+    reached_by: Mapping[str, Set[str]]
+    ) -> Tuple[List[training_pb2.VariableGroup], Dict[str, List[tf.Variable]]]:
+  """Returns the groups of independent training: what each task's loss reaches.
+
+  Args:
+    training: The `Training` message.
+    variables: The trainable variables of the graph.
+    reached_by: Names of those that each task's loss reaches.
+
+  Returns:
+    A `VariableGroup` per task, named like it, with the task's own optimizer,
+    and the frozen ones of the experiment; and a dict from group name to its
+    variables. Those of tasks may overlap; what is frozen is in none of them.
+
+  Raises:
+    ConfigErrors: If a task reaches nothing that is not frozen.
+  """
+  frozen = ownership.claim(training.group, [v.op.name for v in variables],
+                           lambda *unused: None)
+  held = {name for names in frozen.values() for name in names}
+  groups, owned, errors = [], collections.OrderedDict(), []
+  for i, task in enumerate(training.independent.task):
+    group = training_pb2.VariableGroup(
+        name=task.name, weight_decay=task.weight_decay)
+    for field in ("optimizer", "clipping"):
+      if task.HasField(field):
+        getattr(group, field).CopyFrom(getattr(task, field))
+    groups.append(group)
+    owned[task.name] = [v for v in variables if v.op.name not in held
+                        and v.op.name in reached_by[task.name]]
+    if task.iterations and not owned[task.name]:
+      errors.append(config.ConfigError(
+          f"training.independent.task[{i}]", f"task '{task.name}' reaches no "
+          "variable that is not frozen; allowed: iterations: 0, or less that "
+          "is frozen"))
+  if errors:
+    raise config.ConfigErrors(errors)
+  owned.update((name, [v for v in variables if v.op.name in names])
+               for name, names in frozen.items())
+  return groups + list(training.group), owned
 
 
 def reached(tensor: tf.Tensor, variables: Sequence[tf.Variable],

@@ -32,6 +32,61 @@ def check(tensor: tf.Tensor, expected: Sequence[Optional[int]], argument: str,
           else tensor.shape.as_list())
 
 
+def check_alike(tensors: Sequence[tf.Tensor], argument: str, op: str,
+                least: int = 1, least_rank: int = 0) -> List[Optional[int]]:
+  """Raises unless several tensors have one static shape, of a known rank.
+
+  A dimension unknown at graph time fits anything.
+
+  Args:
+    tensors: The tensors to look at.
+    argument: Name of the argument that lists them, for the error.
+    op: Name of the op, for the error.
+    least: How many tensors there must be at least.
+    least_rank: What their rank must be at least.
+
+  Returns:
+    What the tensors together tell of their shape.
+
+  Raises:
+    ValueError: If there are too few, or a rank or a known dimension differs.
+  """
+  if len(tensors) < least:
+    raise ValueError(f"{op}: `{argument}` must hold {least} tensors or more, "
+                     f"found {len(tensors)}.")
+  shape = tf.TensorShape(None)
+  for i, tensor in enumerate(tensors):
+    if shape.rank is not None:
+      check(tensor, shape.as_list(), f"{argument}[{i}]", op)
+    shape = shape.merge_with(tensor.shape)
+  if shape.rank is None or shape.rank < least_rank:
+    raise ValueError(f"{op}: `{argument}` must have a known rank of "
+                     f"{least_rank} or more, found {shape}.")
+  return shape.as_list()
+
+
+def check_split(size: Optional[int], parts: int, argument: str, op: str) -> int:
+  """Raises unless a last dimension can be split into equal parts.
+
+  Args:
+    size: The dimension, None where it is unknown.
+    parts: How many parts.
+    argument: Name of the tensor that has the dimension, for the error.
+    op: Name of the op, for the error.
+
+  Returns:
+    The size of a part.
+
+  Raises:
+    ValueError: If the size is unknown, or no multiple of the number of parts.
+  """
+  if parts < 1 or size is None or size % parts:
+    raise ValueError(
+        f"{op}: the last dimension of `{argument}` must be a known multiple of "
+        f"the number of parts, found {size} and {parts} parts.")
+  return size // parts
+
+
 def check_pair(labels: tf.Tensor, estimates: tf.Tensor, argument: str,
                op: str) -> None:
   """Raises unless two tensors have one shape, that of a vector or a matrix.

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import row_sets
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import sessions
 from mtl_graph.data import raw_values
@@ -137,8 +138,14 @@ class Predictor:
     return raw_values.columns_of(self.experiment.data.feature)
 
   def _source_like(self, path):
-    """Returns a CSV source that is read as the training rows were."""
-    trained = self.experiment.data.train.csv
+    """Returns a CSV source that is read as the training rows were.
+
+    Of several sources, it is read as the first whose training rows are CSV.
+    """
+    trained = next(
+        (rows.source.csv
+         for rows in row_sets.every(self.experiment.data, "train")
+         if rows.source.HasField("csv")), data_pb2.CsvFiles())
     return data_pb2.Source(csv=data_pb2.CsvFiles(
         path=[path], header_file=trained.header_file or None,
         strip_spaces=trained.strip_spaces,

@@ -1,88 +1,105 @@
 """Executes training steps: how, never what."""
 
 import functools
-from typing import Callable, Optional, Protocol
+from typing import Callable, List, NamedTuple, Optional, Protocol, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
-from mtl_graph.model import joint_step
+from mtl_graph.model import train_step
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import hooks as hooks_lib
+from mtl_graph.training import schedule as schedule_lib
+
+
+class Ran(NamedTuple):
+  """A step that was run.
+
+  Attributes:
+    step: Its number among the steps that were traced.
+    report: What it measured, shape `[R]`.
+  """
+  step: int
+  report: np.ndarray
 
 
 class Execution(Protocol):
   """Runs steps that were traced into a graph.
 
   Attributes:
-    step: The step, as traced into the graph.
+    steps: The steps, as traced into the graph: one in joint training, one per
+      task in independent training.
     description: What the log says of it.
   """
-  step: joint_step.Step
+  steps: Sequence[train_step.Step]
   description: str
 
-  def run(self, steps: int, stop: Callable[[int], bool]) -> np.ndarray:
+  def run(self, count: int, stop: Callable[[int], bool]) -> List[Ran]:
     """Runs steps, up to the first whose report is not finite.
 
     Args:
-      steps: How many, at least 1.
+      count: How many, at least 1, and no more than the schedule has left.
       stop: Called after each step (or block of them) with the number of steps
         run so far; returns whether to leave early.
 
     Returns:
-      A report per step that was run, shape `[K, R]`, K at least 1.
+      The steps that were run, at least one.
     """
 
 
 class SessionExecution:
   """One `session.run` per step: the literal pattern."""
 
-  def __init__(self, step: joint_step.Step, session: tf.Session,
+  def __init__(self, steps: Sequence[train_step.Step],
+               schedule: schedule_lib.Schedule, session: tf.Session,
                description: str = "SESSION",
                hooks: Optional[hooks_lib.Hooks] = None):
-    """Prepares the call.
+    """Prepares the calls.
 
     Args:
-      step: The step, as traced into the session's graph.
+      steps: The steps, as traced into the session's graph.
+      schedule: Says which of them comes next.
       session: The session.
       description: What the log says of it.
       hooks: What runs around every step, or nothing. They have got the session
         before the first step.
     """
-    self.step = step
+    self.steps = steps
     self.description = description
+    self._schedule = schedule
     self._hooks = hooks
-    fetches = [step.report, step.train_op]
-    self._call = (functools.partial(hooks.run, fetches) if hooks
-                  else session.make_callable(fetches))
+    fetches = [[step.report, step.train_op] for step in steps]
+    self._calls = [functools.partial(hooks.run, some) if hooks
+                   else session.make_callable(some) for some in fetches]
 
-  def run(self, steps: int, stop: Callable[[int], bool]) -> np.ndarray:
+  def run(self, count: int, stop: Callable[[int], bool]) -> List[Ran]:
     """Runs steps; see `Execution.run`. A hook, too, may ask to leave early."""
-    reports = []
-    for _ in range(steps):
-      report = self._call()[0]
-      reports.append(report)
-      if stop(len(reports)) or not np.isfinite(report).all():
+    ran = []
+    for _ in range(count):
+      number = self._schedule.next()
+      report = self._calls[number]()[0]
+      ran.append(Ran(number, report))
+      if stop(len(ran)) or not np.isfinite(report).all():
         break
       if self._hooks and self._hooks.stopped_by:
         break
-    return np.stack(reports)
+    return ran
 
 
 def build(config_message: training_pb2.Execution,
-          trace: Callable[[], joint_step.Step],
+          trace: Callable[[], Sequence[train_step.Step]],
           hooks: Optional[hooks_lib.Hooks] = None
-          ) -> Callable[[tf.Session], Execution]:
-  """Traces the training step for an execution.
+          ) -> Callable[[schedule_lib.Schedule, tf.Session], Execution]:
+  """Traces the training steps for an execution.
 
   Args:
     config_message: The `Execution` message.
-    trace: Function that adds one step to the current graph.
+    trace: Function that adds the steps to the current graph.
     hooks: What runs around every step, or nothing.
 
   Returns:
-    A function from an initialized session to an `Execution`.
+    A function from a schedule and an initialized session to an `Execution`.
 
   Raises:
     ConfigError: If the execution is not built.
@@ -95,5 +112,6 @@ def build(config_message: training_pb2.Execution,
       "SESSION (AUTO: the only one that this version builds)")
   if hooks:
     description += f" within {', '.join(hooks.names)}"
-  step = trace()
-  return lambda session: SessionExecution(step, session, description, hooks)
+  steps = trace()
+  return lambda schedule, session: SessionExecution(
+      steps, schedule, session, description, hooks)

@@ -1,33 +1,26 @@
 """Says where numbers that are not finite came from."""
 
-from typing import Sequence
-
 import numpy as np
 
-from mtl_graph.model import graphs
-from mtl_graph.model import joint_step
-from mtl_graph.protos import model_pb2
+from mtl_graph.model import train_step
 
 
-def explain(report: np.ndarray, step: joint_step.Step, model: graphs.Graph,
-            tasks: Sequence[model_pb2.Task]) -> str:
+def explain(report: np.ndarray, step: train_step.Step) -> str:
   """Names the tasks, or the group, whose numbers are not finite.
 
   Args:
     report: What the step reported, shape `[R]`.
     step: The step.
-    model: What `graphs.build` returned.
-    tasks: The `Task` messages.
 
   Returns:
     A clause.
   """
-  parts = joint_step.unpack_report(report, step.sizes)
-  found = [f"the loss of task '{task.name}' is {loss}"
-           for task, loss in zip(tasks, parts.task_losses)
+  parts = train_step.unpack_report(report, step.sizes)
+  found = [f"the loss of task '{task}' is {loss}"
+           for task, loss in zip(step.tasks, parts.task_losses)
            if not np.isfinite(loss)]
-  trained = [g.name for g in model.groups if not g.frozen]
-  groups = [group for group, norm in zip(trained, parts.gradient_norms)
+  groups = [group for group, norm in zip(step.tasks_of_group,
+                                         parts.gradient_norms)
             if not np.isfinite(norm)]
   if not found and groups:
     # A task whose own layers are hit comes before what tasks share.

@@ -4,7 +4,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
-from mtl_graph.model import joint_step
+from mtl_graph.model import train_step
 
 # What hooks may ask for by name, by the field of a step's report.
 _NAMES = {"task_losses": "loss", "task_weights": "task_weight",
@@ -150,8 +150,7 @@ class Hooks:
     return feeds
 
 
-def name_report(step: joint_step.Step, tasks: Sequence[str],
-                groups: Sequence[str]) -> None:
+def name_report(step: train_step.Step, scope: str = "step") -> None:
   """Gives names to what a step measures, for hooks to ask for.
 
   Adds the scalars `step/loss/total`, `step/loss/<task>`,
@@ -161,14 +160,16 @@ def name_report(step: joint_step.Step, tasks: Sequence[str],
 
   Args:
     step: The step.
-    tasks: Names of the tasks.
-    groups: Names of the groups that are trained.
+    scope: What stands in place of `step`: `step/<task>` in independent
+      training. Asked for beside another task's step, a number is of the step
+      that comes next for its own.
   """
   parts = step.sizes._make(tf.split(step.report, list(step.sizes)))
-  with tf.name_scope("step/"):
+  with tf.name_scope(f"{scope}/"):
     tf.reshape(parts.total, [], name="loss/total")
     for field, tag in _NAMES.items():
-      names = groups if field in ("gradient_norms", "learning_rates") else tasks
+      names = (step.tasks_of_group
+               if field in ("gradient_norms", "learning_rates") else step.tasks)
       for name, value in zip(names, tf.unstack(getattr(parts, field))):
         tf.identity(value, name=f"{tag}/{name}")
 

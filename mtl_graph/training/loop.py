@@ -17,7 +17,6 @@ from mtl_graph.evaluation import details
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import tables
 from mtl_graph.model import averages
-from mtl_graph.model import joint_step
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import failures
 from mtl_graph.training import hooks as hooks_lib
@@ -28,6 +27,7 @@ from mtl_graph.training import preparation
 from mtl_graph.training import profiling
 from mtl_graph.training import reporting
 from mtl_graph.training import run_state
+from mtl_graph.training import stopping
 from mtl_graph.training import summaries
 from mtl_graph.training import training_graph
 from mtl_graph.training import warm_start
@@ -118,9 +118,11 @@ class _Run:
     experiment = preparation.count_vocabularies(experiment, train_rows.raw)
     self._experiment = experiment
     self._epoch = preparation.rows_of_epoch(experiment, train_rows.labels)
-    self._num_steps = preparation.num_steps(experiment, len(self._epoch))
+    plan = preparation.plan(experiment, train_rows)
+    self._num_steps = preparation.num_steps(experiment, len(self._epoch), plan)
+    self._task_rules = stopping.task_rules(experiment)
     self._graph = training_graph.build(experiment, train_rows, self._epoch,
-                                       model_dir, hooks)
+                                       plan, model_dir, hooks)
     self._model = self._graph.model
     self._checkpoints = self._graph.checkpoints
     self.session = sessions.open_session(self._model.graph,
@@ -131,6 +133,7 @@ class _Run:
         experiment, self._model, self.session, model_dir, self._graph.cosines)
     # Set by `start`.
     self._batches = self._digests = self._state = self._execution = None
+    self._schedule = None
     self._step = self._first_step = self._saved_step = None
     self._saved_at_start = None
     self._best_is_stale = False
@@ -148,26 +151,32 @@ class _Run:
                 + (": " + ", ".join(fresh) if fresh else ""))
     elif path is not None:
       self._checkpoints.restore(self.session, path)
-    elif self._experiment.training.HasField("warm_start"):
-      source, fresh = warm_start.restore(
+    elif self._experiment.training.warm_start:
+      restored = warm_start.restore(
           self._experiment.training.warm_start, self._checkpoints, self.session)
-      self._start_averages_anew(fresh)
-      self._log(f"starting from {source}"
-                + (f"; not in it: {', '.join(fresh)}" if fresh else ""))
+      self._start_averages_anew(restored.fresh)
+      for line in warm_start.describe(restored):
+        self._log(line)
     self._batches = {split: self._evaluator.transform(rows)
                      for split, rows in self._split_rows.items()}
-    self._digests = {split: batches.digest(rows)
+    self._digests = {split: batches.digest(
+        rows, list(self._split_rows[split].sources.values()))
                      for split, rows in self._batches.items()}
     self._state = run_state.RunState(config.to_text(self._experiment),
                                      self._digests["train"])
+    self._step = int(self.session.run(self._model.global_step))
+    self._first_step = self._step
+    self._schedule = preparation.schedule(
+        self._experiment, self._split_rows["train"], self._step,
+        self._num_steps)
     if path is not None:
       self._take_up(checkpoints_lib.read_state(path), changes, allow_changes)
     self._best_is_stale |= self._state.start_evaluating(
-        self._experiment.evaluation, self._digests.get("validation", ""))
+        self._experiment.evaluation, self._digests.get("validation", ""),
+        self._task_rules)
+    self._stop_tasks(self._task_rules)
     self.session.run(self._graph.fill, self._graph.feed(
         batches.take(self._batches["train"], self._epoch)))
-    self._step = int(self.session.run(self._model.global_step))
-    self._first_step = self._step
     if changes and self._done():
       raise config.ConfigErrors([config.ConfigError(
           preparation.length_field(self._experiment), f"found {self._num_steps}"
@@ -176,7 +185,7 @@ class _Run:
     self._saved_step = self._step if path is not None else None
     self._saved_at_start = self._saved_step
     self._hooks.start(self.session)
-    self._execution = self._graph.start_execution(self.session)
+    self._execution = self._graph.start_execution(self._schedule, self.session)
     with model_dir_lib.writing(self._model_dir):
       config.write(self._experiment, compatibility.path_of(self._model_dir))
     self._introduce(path)
@@ -192,6 +201,8 @@ class _Run:
       self._state.take_up(saved)
     else:
       self._best_is_stale = saved["best"]["value"] is not None
+    if saved.get("schedule") and self._model.counters:
+      self._schedule.take_up(saved["schedule"], same=not changes)
 
   def _start_averages_anew(self, fresh):
     """Sets averages that were not restored to the variables that were."""
@@ -225,18 +236,18 @@ class _Run:
     training, evaluation = (
         self._experiment.training, self._experiment.evaluation)
     bar = reporting.ProgressBar(self._num_steps)
-    reports, seconds = [], 0.0
+    ran, seconds = [], 0.0
     if self._done():
       self._log("nothing left to do: " + self._why_done())
     while not self._done() and not self._interruption.requested():
       started = time.monotonic()
-      report = self._execution.run(
+      some = self._execution.run(
           self._next_border() - self._step, lambda steps:
           bar.draw(self._step + steps) or self._interruption.requested())
       seconds += time.monotonic() - started
-      self._check_finite(report)
-      reports.append(report)
-      self._step += len(report)
+      self._check_finite(some)
+      ran += some
+      self._step += len(some)
       last = self._step >= self._num_steps or bool(self._hooks.stopped_by)
       evaluated = None
       if "validation" in self._batches and (
@@ -245,8 +256,8 @@ class _Run:
         evaluated = self._evaluate_and_keep_best()
       if evaluated or last or _at(self._step, training.log_every_steps):
         bar.clear()
-        self._report(np.concatenate(reports), seconds, evaluated)
-        reports, seconds = [], 0.0
+        self._report(ran, seconds, evaluated)
+        ran, seconds = [], 0.0
       if _at(self._step, training.checkpoint.every_steps):
         self._save()
     bar.clear()
@@ -272,20 +283,8 @@ class _Run:
             or self._state.should_stop(self._experiment.evaluation))
 
   def _why_done(self):
-    """Says why no step is left to run, and what would change that."""
-    steps = self._num_steps
-    if self._step >= steps:
-      return (f"step {self._step} of {steps} reached; raise "
-              f"{preparation.length_field(self._experiment)} to go on")
-    if self._hooks.stopped_by:
-      return (f"stopped by {self._hooks.stopped_by} at step {self._step} of "
-              f"{steps}; the same call goes on")
-    rule, best = (
-        self._experiment.evaluation.early_stopping, self._state.stopping)
-    return (f"stopped early at step {self._step} of {steps}: {rule.metric} has "
-            f"not been better than {tables.number(best.value)} (step "
-            f"{best.step}) for {best.evaluations_since} evaluations; raise "
-            "evaluation.early_stopping.patience to go on")
+    return stopping.why(self._experiment, self._step, self._num_steps,
+                        self._hooks.stopped_by, self._state.stopping)
 
   def _next_border(self):
     """Returns the next step at which something other than a step happens."""
@@ -297,15 +296,15 @@ class _Run:
         borders.append((self._step // every + 1) * every)
     return min(borders)
 
-  def _check_finite(self, reports):
+  def _check_finite(self, ran):
     """Raises if the last step met a loss or a gradient that is not finite."""
-    if np.isfinite(reports[-1]).all():
+    last = ran[-1]
+    if np.isfinite(last.report).all():
       return
     last_good = checkpoints_lib.newest(self._model_dir)
     raise TrainingError(
-        f"step {self._step + len(reports)}: "
-        + failures.explain(reports[-1], self._execution.step, self._model,
-                           self._tasks)
+        f"step {self._step + len(ran)}: "
+        + failures.explain(last.report, self._execution.steps[last.step])
         + f"; nothing was saved since; last good checkpoint: "
         f"{last_good or 'none'}; lower the learning rate or clip the gradient, "
         "in another --model_dir or with --allow_changes")
@@ -313,11 +312,26 @@ class _Run:
   def _evaluate_and_keep_best(self):
     metrics = self._evaluator.evaluate(
         self._batches["validation"], self._split_rows["validation"].groups)
-    if self._state.record(self._step, metrics, self._experiment.evaluation):
+    rules = {task: rule for task, rule in self._task_rules.items()
+             if task not in self._schedule.stopped}
+    best = self._state.record(self._step, metrics, self._experiment.evaluation,
+                              rules)
+    self._stop_tasks(rules)
+    self._state.schedule = self._schedule.to_json()
+    if best:
       self._set_stale_best_aside()
       self._checkpoints.save_best(self.session, self._state.to_json(),
                                   self._step)
     return metrics
+
+  def _stop_tasks(self, rules):
+    """Ends the iterations of tasks that get no better, in independent training.
+    """
+    for line in stopping.stop_tasks(rules, self._state, self._schedule,
+                                    self._step):
+      self._log(line)
+    if self._model.counters:
+      self._num_steps = self._step + self._schedule.remaining()
 
   def _set_stale_best_aside(self):
     """Keeps a best checkpoint that was best by another measure out of the way.
@@ -333,18 +347,18 @@ class _Run:
 
   def _save(self):
     self._set_stale_best_aside()
+    self._state.schedule = self._schedule.to_json()
     self._checkpoints.save(self.session, self._state.to_json(), self._step)
     self._saved_step = self._step
 
-  def _report(self, reports, seconds, metrics):
+  def _report(self, ran, seconds, metrics):
     """Prints the line of an interval and writes its summaries."""
-    report = joint_step.unpack_report(reports, self._execution.step.sizes)
-    rate = len(reports) * preparation.rows_of_step(self._experiment) / max(
-        seconds, 1e-9)
+    interval = reporting.measure(self._execution.steps, ran)
+    rate = interval.rows / max(seconds, 1e-9)
     self._log(reporting.log_line(self._step, self._num_steps, self._tasks,
-                                 report, rate, metrics))
+                                 interval, rate, metrics))
     with model_dir_lib.writing(self._model_dir):
-      self._summaries.write(self._step, report, rate, metrics)
+      self._summaries.write(self._step, len(ran), interval, rate, metrics)
 
   def finish(self, exporter) -> outcome.Result:
     """Evaluates the best or last checkpoint, and exports it."""

@@ -7,18 +7,23 @@ from typing import Dict, List, Mapping, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import row_sets
 from mtl_graph import vocabularies
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.data import labels as labels_lib
+from mtl_graph.data import mixing
 from mtl_graph.data import resampling
 from mtl_graph.data import sources
 from mtl_graph.data import splits
 from mtl_graph.data import statistics
 from mtl_graph.model import graphs
-from mtl_graph.model import joint_step
+from mtl_graph.model import objectives
+from mtl_graph.model import train_step
+from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import reporting
+from mtl_graph.training import schedule as schedule_lib
 from mtl_graph.training import warm_start
 
 # Columns by name, by split.
@@ -45,10 +50,11 @@ def describe(experiment: experiment_pb2.Experiment,
   model = graphs.build(experiment, statistics.measure(
       experiment.data.feature, rows["train"].raw))
   with model.graph.as_default():
-    # Only so that what the step refuses is refused here too.
-    joint_step.build(experiment, model, lambda number: model.batch,
-                     tf.identity(model.global_step),
-                     [False] * len(experiment.model.task))
+    # Only so that what the steps refuse is refused here too.
+    for objective in objectives.build(experiment, model):
+      train_step.build(experiment, model, objective, lambda number: model.batch,
+                       tf.identity(objective.counter),
+                       [False] * len(experiment.model.task))
   return reporting.ownership_table(model)
 
 
@@ -69,14 +75,20 @@ def read_splits(experiment: experiment_pb2.Experiment,
   """
   rows = splits.read_all(experiment, arrays)
   tasks = [task.name for task in experiment.model.task]
-  for field in ("best", "early_stopping"):
-    if experiment.evaluation.HasField(field) and "validation" in rows:
-      task = getattr(experiment.evaluation, field).metric.partition("/")[0]
-      weights = rows["validation"].labels.weights
-      if not weights[:, tasks.index(task)].any():
-        raise sources.DataError(
-            f"data.validation: no row has a label for task '{task}', by which "
-            f"evaluation.{field} measures; allowed: at least one")
+  rules = {f"evaluation.{field}": getattr(experiment.evaluation, field)
+           for field in ("best", "early_stopping")
+           if experiment.evaluation.HasField(field)}
+  rules.update((f"training.independent.task[{i}].early_stopping",
+                task.early_stopping) for i, task in enumerate(
+                    experiment.training.independent.task)
+               if task.HasField("early_stopping"))
+  for path, rule in rules.items():
+    task = rule.metric.partition("/")[0]
+    if "validation" in rows and not rows["validation"].labels.weights[
+        :, tasks.index(task)].any():
+      raise sources.DataError(
+          f"{row_sets.path(experiment.data, 'validation')}: no row has a label "
+          f"for task '{task}', by which {path} measures; allowed: at least one")
   return rows
 
 
@@ -108,7 +120,7 @@ def settle(experiment: experiment_pb2.Experiment, model_dir: str
 
   Returns:
     A copy with its vocabularies in line, and with the categories that were
-    counted by the run's own last checkpoint, else by the one it starts from.
+    counted by the run's own last checkpoint, else by those it starts from.
 
   Raises:
     CheckpointError: If that checkpoint cannot be read.
@@ -118,11 +130,12 @@ def settle(experiment: experiment_pb2.Experiment, model_dir: str
   path = checkpoints.newest(model_dir)
   if path is not None:
     return vocabularies.adopt(experiment, compatibility.experiment_of(path))
-  if experiment.training.HasField("warm_start"):
-    saved = compatibility.experiment_of(
-        warm_start.checkpoint_of(experiment.training.warm_start))
+  earlier = warm_start.experiments(experiment)
+  for saved in reversed(earlier):  # What the first has counts.
     experiment = vocabularies.adopt(experiment, saved)
-    vocabularies.check_kept(experiment, saved)
+  for i, saved in enumerate(earlier):
+    vocabularies.check_kept(experiment, saved, *(
+        [f"the checkpoint of training.warm_start[{i}]"] if i else []))
   return experiment
 
 
@@ -155,23 +168,112 @@ def rows_of_epoch(experiment: experiment_pb2.Experiment,
   return np.arange(len(labels.values))
 
 
-def rows_of_step(experiment: experiment_pb2.Experiment) -> int:
-  """Returns how many rows a step sees."""
-  return experiment.data.batch_size * experiment.training.accumulate_batches
+def rows_of_tasks(experiment: experiment_pb2.Experiment, rows: splits.Split,
+                  count: int) -> Dict[str, List[slice]]:
+  """Says which rows batches of each task are drawn from, but for mixed ones.
+
+  Args:
+    experiment: The experiment, valid.
+    rows: The training rows.
+    count: Rows of an epoch.
+
+  Returns:
+    Runs of rows by task: all of them, or of sources those that the task's share
+    of independent training states, else those that label it.
+  """
+  stated = {task.name: task.source
+            for task in experiment.training.independent.task}
+  found = {}
+  for task in experiment.model.task:
+    names = [source.name for source in experiment.data.source
+             if (source.name == stated[task.name] if stated.get(task.name)
+                 else not source.task or task.name in source.task)]
+    found[task.name] = ([rows.sources[name] for name in names]
+                        or [slice(0, count)])
+  return found
 
 
-def num_steps(experiment: experiment_pb2.Experiment, rows: int) -> int:
-  """Returns how many steps the run has in all, given the rows of an epoch."""
+def plan(experiment: experiment_pb2.Experiment, rows: splits.Split
+         ) -> Optional[mixing.Plan]:
+  """Draws the source of each batch of joint training, if there are several."""
+  if not rows.sources or experiment.training.WhichOneof("mode") != "joint":
+    return None
+  counts = [part.stop - part.start for part in rows.sources.values()]
+  count = experiment.training.accumulate_batches
+  drawn = mixing.plan(
+      experiment.data, counts, experiment.data.batch_size,
+      num_steps(experiment, sum(counts)) * count, experiment.seed)
+  if len(drawn.source) < count:
+    raise sources.DataError(
+        f"data.source: found {len(drawn.source)} batches of {count} that a step "
+        "takes, until all sources have stopped; allowed: at least as many")
+  return drawn
+
+
+def num_steps(experiment: experiment_pb2.Experiment, rows: int,
+              drawn: Optional[mixing.Plan] = None) -> int:
+  """Returns how many steps joint training has in all.
+
+  Args:
+    experiment: The experiment, valid.
+    rows: Rows of an epoch.
+    drawn: What `plan` returned; the run ends with its batches.
+  """
   training = experiment.training
+  rows_of_step = experiment.data.batch_size * training.accumulate_batches
+  steps = training.num_steps
   if training.HasField("num_epochs"):
     # 1.1 epochs of 10 rows are 11 rows, not a trifle more.
     epochs = fractions.Fraction(str(training.num_epochs))
-    return max(math.ceil(epochs * rows / rows_of_step(experiment)), 1)
-  return training.num_steps
+    steps = max(math.ceil(epochs * rows / rows_of_step), 1)
+  if drawn is not None:
+    steps = min(steps, len(drawn.source) // training.accumulate_batches)
+  return steps
+
+
+def schedule(experiment: experiment_pb2.Experiment, rows: splits.Split,
+             step: int, steps: int) -> schedule_lib.Schedule:
+  """Returns the schedule of a run.
+
+  Args:
+    experiment: The experiment, valid.
+    rows: The training rows.
+    step: The step that the run stands at.
+    steps: Steps of joint training.
+
+  Returns:
+    A `Schedule`, in independent training at its beginning.
+  """
+  training = experiment.training
+  if training.WhichOneof("mode") != "independent":
+    return schedule_lib.Schedule.joint(step, steps)
+  tasks = [task for task in training.independent.task if task.iterations]
+  return schedule_lib.Schedule(
+      [task.name for task in tasks], schedule_lib.order(
+          [task.iterations for task in tasks], training.independent.order),
+      training.num_rounds, _limits(experiment, rows))
+
+
+def _limits(experiment, rows) -> Dict[str, int]:
+  """Returns the most iterations of tasks all of whose sources stop."""
+  names = {(part.start, part.stop): name for name, part in rows.sources.items()}
+  stops = {source.name: source.at_end == data_pb2.TaskSource.STOP
+           for source in experiment.data.source}
+  parts = rows_of_tasks(experiment, rows, len(rows.labels.values))
+  limits = {}
+  for task in experiment.training.independent.task:
+    own = parts[task.name]
+    if all(stops.get(names.get((part.start, part.stop))) for part in own):
+      size = ((task.batch_size or experiment.data.batch_size)
+              * experiment.training.accumulate_batches)
+      limits[task.name] = -(-sum(p.stop - p.start for p in own) // size)
+  return limits
 
 
 def length_field(experiment: experiment_pb2.Experiment) -> str:
   """Returns the field that says how long the run is."""
+  if experiment.training.WhichOneof("mode") == "independent":
+    return "training.num_rounds"
   if experiment.training.HasField("num_epochs"):
     return "training.num_epochs"
   return "training.num_steps"

@@ -1,7 +1,7 @@
 """Records a few training steps for TensorBoard's profiler."""
 
 import os
-from typing import Callable
+from typing import Callable, List
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -40,7 +40,7 @@ class ProfiledExecution:
       steps: Steps that this process is going to run, at most.
       log: Takes the line that says where the profile is.
     """
-    self.step = execution.step
+    self.steps = execution.steps
     self.description = execution.description
     self._execution = execution
     self._model_dir = model_dir
@@ -60,42 +60,42 @@ class ProfiledExecution:
       self._log(f"profile: nothing recorded, as this process has run "
                 f"{self._steps} steps")
 
-  def run(self, steps: int, stop: Callable[[int], bool]) -> np.ndarray:
+  def run(self, count: int, stop: Callable[[int], bool]
+          ) -> List[execution_lib.Ran]:
     """Runs steps; see `Execution.run`.
 
     Raises:
       ProfilingError: If another profile is being recorded.
       ModelDirError: If the profile cannot be written.
     """
-    reports, asked = [], False
+    ran, asked = [], False
 
     def stop_all(done: int) -> bool:
       nonlocal asked
-      asked = stop(sum(map(len, reports)) + done)
+      asked = stop(len(ran) + done)
       return asked
 
-    while steps > 0 and not asked:
+    while len(ran) < count and not asked:
       if self._steps == self._first:
         self._start()
-      count = steps
+      some = count - len(ran)
       if self._recording:
-        count = 1
+        some = 1
         # TensorBoard tells steps apart by these marks.
         with tf.compat.v2.profiler.experimental.Trace(
             "train", step_num=self._steps, _r=1):
-          report = self._execution.run(count, stop_all)
+          more = self._execution.run(some, stop_all)
       else:
         if self._steps < self._first:
-          count = min(steps, self._first - self._steps)
-        report = self._execution.run(count, stop_all)
-      reports.append(report)
-      self._steps += len(report)
-      steps -= len(report)
+          some = min(some, self._first - self._steps)
+        more = self._execution.run(some, stop_all)
+      ran += more
+      self._steps += len(more)
       if self._recording and self._steps == self._end:
         self._stop()
-      if len(report) < count or not np.isfinite(report[-1]).all():
+      if len(more) < some or not np.isfinite(more[-1].report).all():
         break
-    return np.concatenate(reports)
+    return ran
 
   def _start(self) -> None:
     try:

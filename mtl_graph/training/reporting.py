@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from typing import List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from mtl_graph.data import raw_values
 from mtl_graph.data import splits
 from mtl_graph.evaluation import tables
 from mtl_graph.model import graphs
-from mtl_graph.model import joint_step
+from mtl_graph.model import train_step
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import model_pb2
+from mtl_graph.training import execution
 from mtl_graph.training import run_state
 
 # The metric shown in the log line beside the loss, by the kind of head.
@@ -69,7 +70,7 @@ def warnings(experiment: experiment_pb2.Experiment,
   lines, ids = [], rows["train"].ids
   for split, batch in rows.items():
     for t, task in enumerate(experiment.model.task):
-      if not batch.weights[:, t].any():
+      if not batch.weights[:, t].any() and outline.has_label(task):
         lines.append(f"warning: no {split} row has a label for task "
                      f"'{task.name}'; its metrics there are not numbers")
   by_column = {column: task.name for task in experiment.model.task
@@ -135,7 +136,59 @@ def uncertainty_table(tasks: Sequence[model_pb2.Task],
   return tables.align(rows)
 
 
-def interval_losses(report: joint_step.Report) -> np.ndarray:
+class Interval(NamedTuple):
+  """What the steps of an interval measured.
+
+  Attributes:
+    losses: Mean loss of each task that was trained, NaN without labels.
+    total: Mean total loss; None in independent training, where there is none.
+    task_weights: Last factor on each task's loss.
+    gradient_norms: Mean norm of each group's gradient.
+    learning_rates: Last rate of each group.
+    gates: Mean of what is measured of gates, by its name.
+    rows: Rows that were seen.
+  """
+  losses: Dict[str, float]
+  total: Optional[float]
+  task_weights: Dict[str, float]
+  gradient_norms: Dict[str, float]
+  learning_rates: Dict[str, float]
+  gates: Dict[str, float]
+  rows: int
+
+
+def measure(steps: Sequence[train_step.Step],
+            ran: Sequence[execution.Ran]) -> Interval:
+  """Sums up what the steps of an interval measured.
+
+  Args:
+    steps: The steps as they were traced, several in independent training.
+    ran: Those that were run.
+
+  Returns:
+    An `Interval`; a task of which no step was run is not in it.
+  """
+  interval = Interval({}, None, {}, {}, {}, {}, 0)
+  rows = 0
+  for number, step in enumerate(steps):
+    reports = [one.report for one in ran if one.step == number]
+    if not reports:
+      continue
+    report = train_step.unpack_report(np.stack(reports), step.sizes)
+    interval.losses.update(zip(step.tasks, interval_losses(report)))
+    interval.task_weights.update(zip(step.tasks, report.task_weights[-1]))
+    interval.gradient_norms.update(zip(step.tasks_of_group,
+                                       report.gradient_norms.mean(axis=0)))
+    interval.learning_rates.update(zip(step.tasks_of_group,
+                                       report.learning_rates[-1]))
+    interval.gates.update(zip(step.gates, report.gates.mean(axis=0)))
+    rows += step.rows * len(reports)
+    if len(steps) == 1:
+      interval = interval._replace(total=float(report.total.mean()))
+  return interval._replace(rows=rows)
+
+
+def interval_losses(report: train_step.Report) -> np.ndarray:
   """Returns each task's mean loss over an interval, NaN without labels; [T]."""
   weights = report.label_weights.astype(np.float64)
   total = weights.sum(axis=0)
@@ -144,7 +197,7 @@ def interval_losses(report: joint_step.Report) -> np.ndarray:
 
 
 def log_line(step: int, num_steps: int, tasks: Sequence[model_pb2.Task],
-             report: joint_step.Report, rate: float,
+             interval: Interval, rate: float,
              metrics: Optional[Mapping[str, Mapping[str, float]]]) -> str:
   """Writes the one line of an interval.
 
@@ -152,17 +205,18 @@ def log_line(step: int, num_steps: int, tasks: Sequence[model_pb2.Task],
     step: The global step.
     num_steps: Steps in all.
     tasks: The `Task` messages.
-    report: What the steps of the interval measured.
+    interval: What the steps of the interval measured.
     rate: Examples per second.
     metrics: Validation metrics by task and name, or None.
 
   Returns:
     The line.
   """
-  losses = [f"{task.name} {tables.number(loss)}"
-            for task, loss in zip(tasks, interval_losses(report))]
-  total = f"total {tables.number(float(report.total.mean()))}"
-  parts = [f"step {step}/{num_steps}", " ".join(["loss", *losses, total])]
+  losses = [f"{task.name} {tables.number(interval.losses[task.name])}"
+            for task in tasks if task.name in interval.losses]
+  if interval.total is not None:
+    losses.append(f"total {tables.number(interval.total)}")
+  parts = [f"step {step}/{num_steps}", " ".join(["loss", *losses])]
   if metrics:
     parts.append("validation " + ", ".join(
         f"{task.name} {tables.number(metrics[task.name]['loss'])} {shown} "

@@ -6,6 +6,10 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 from mtl_graph.protos import evaluation_pb2
 
 
+# Rules of early stopping by task.
+TaskRules = Mapping[str, evaluation_pb2.EarlyStopping]
+
+
 class Course(NamedTuple):
   """How one task's validation loss has gone.
 
@@ -65,6 +69,8 @@ class RunState:
     courses: A `Course` by task.
     best: `Best` of `evaluation.best`.
     stopping: `Best` of `evaluation.early_stopping`.
+    task_stopping: `Best` of each task's own early stopping, by task.
+    schedule: Where the run's schedule stands, as its `to_json` returns it.
   """
 
   def __init__(self, experiment: str, digest: str):
@@ -73,13 +79,18 @@ class RunState:
     self.courses: Dict[str, Course] = {}
     self.best = Best()
     self.stopping = Best()
+    self.task_stopping: Dict[str, Best] = {}
+    self.schedule: Dict[str, Any] = {}
 
   def to_json(self) -> Dict[str, Any]:
     """Returns the state as values that JSON has."""
     return {"experiment": self.experiment, "digest": self.digest,
             "courses": {task: course._asdict()
                         for task, course in self.courses.items()},
-            "best": vars(self.best), "stopping": vars(self.stopping)}
+            "best": vars(self.best), "stopping": vars(self.stopping),
+            "task_stopping": {task: vars(best) for task, best in
+                              self.task_stopping.items()},
+            "schedule": self.schedule}
 
   def take_up(self, saved: Mapping[str, Any]) -> None:
     """Takes up what an earlier process had seen, as `to_json` returned it."""
@@ -87,14 +98,18 @@ class RunState:
                     for task, course in saved["courses"].items()}
     self.best = Best(**saved["best"])
     self.stopping = Best(**saved["stopping"])
+    self.task_stopping = {task: Best(**best) for task, best
+                          in saved.get("task_stopping", {}).items()}
 
   def start_evaluating(self, evaluation: evaluation_pb2.Evaluation,
-                       rows_digest: str) -> bool:
+                       rows_digest: str,
+                       task_rules: Optional[TaskRules] = None) -> bool:
     """Says by what and on which rows the run is going to be measured.
 
     Args:
       evaluation: The `Evaluation` message.
       rows_digest: Fingerprint of the validation rows.
+      task_rules: Tasks' own rules of early stopping; None: there are none.
 
     Returns:
       Whether an earlier best checkpoint is no longer the best by this measure.
@@ -110,16 +125,22 @@ class RunState:
                        evaluation.HasField("early_stopping"))
     if self.stopping.measured != stopping:
       self.stopping = Best(stopping)
+    for task, rule in (task_rules or {}).items():
+      if self.task_stopping.get(task, Best()).measured != measure(rule, True):
+        self.task_stopping[task] = Best(measure(rule, True))
     return stale and self.best.value is None
 
   def record(self, step: int, metrics: Mapping[str, Mapping[str, float]],
-             evaluation: evaluation_pb2.Evaluation) -> bool:
+             evaluation: evaluation_pb2.Evaluation,
+             task_rules: Optional[TaskRules] = None) -> bool:
     """Takes note of an evaluation.
 
     Args:
       step: Its step.
       metrics: Validation metrics by task and name.
       evaluation: The `Evaluation` message.
+      task_rules: Tasks' own rules of early stopping, of those that go on;
+        None: there are none.
 
     Returns:
       Whether this is the best checkpoint so far.
@@ -133,10 +154,12 @@ class RunState:
         self.courses[task] = Course(
             old.first, old.first_step, loss if better else old.best,
             step if better else old.best_step, loss, step)
+    rules = [(self.task_stopping[task], rule)
+             for task, rule in (task_rules or {}).items()]
     if evaluation.HasField("early_stopping"):
-      rule = evaluation.early_stopping
-      self.stopping.take(value_of(metrics, rule.metric), step, rule.goal,
-                         rule.min_delta)
+      rules.append((self.stopping, evaluation.early_stopping))
+    for best, rule in rules:
+      best.take(value_of(metrics, rule.metric), step, rule.goal, rule.min_delta)
     if not evaluation.HasField("best"):
       return False
     return self.best.take(value_of(metrics, evaluation.best.metric), step,

@@ -7,7 +7,6 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph.evaluation import measurement
 from mtl_graph.model import graphs
-from mtl_graph.model import joint_step
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import reporting
 
@@ -35,13 +34,14 @@ class Summaries:
                      for (a, b), cosine in cosines.items()}
     self._writer = None
 
-  def write(self, step: int, report: joint_step.Report, rate: float,
-            metrics: Optional[measurement.Metrics]) -> None:
+  def write(self, step: int, steps: int, interval: reporting.Interval,
+            rate: float, metrics: Optional[measurement.Metrics]) -> None:
     """Writes the scalars of an interval.
 
     Args:
       step: The step the interval ends at.
-      report: What its steps measured.
+      steps: How many steps it has.
+      interval: What they measured.
       rate: Examples per second.
       metrics: Validation metrics by task and name, or None.
     """
@@ -54,11 +54,10 @@ class Summaries:
             self._folder, filename_suffix=f".{os.getpid()}.{step}")
         # TensorBoard drops what an earlier process wrote from this step on.
         self._writer.add_session_log(tf.SessionLog(
-            status=tf.SessionLog.START), step - len(report.total) + 1)
-      values = scalars(
-          [task.name for task in self._experiment.model.task],
-          [g.name for g in self._model.groups if not g.frozen], report, rate,
-          metrics, self._session.run(self._model.log_variances))
+            status=tf.SessionLog.START), step - steps + 1)
+      values = scalars(interval, rate, metrics,
+                       self._session.run(self._model.log_variances),
+                       self._session.run(self._model.counters))
       values.update(self._session.run(self._cosines))
       self._writer.add_summary(tf.Summary(value=[
           tf.Summary.Value(tag=tag, simple_value=float(value))
@@ -71,38 +70,36 @@ class Summaries:
       self._writer.close()
 
 
-def scalars(tasks: Sequence[str], groups: Sequence[str],
-            report: joint_step.Report, rate: float,
+def scalars(interval: reporting.Interval, rate: float,
             metrics: Optional[measurement.Metrics],
-            log_variances: Mapping[str, float]) -> Dict[str, float]:
+            log_variances: Mapping[str, float],
+            iterations: Mapping[str, int]) -> Dict[str, float]:
   """Names the numbers of an interval as summaries.
 
   Args:
-    tasks: Names of the tasks.
-    groups: Names of the groups that are trained.
-    report: What the steps of the interval measured.
+    interval: What the steps of the interval measured.
     rate: Examples per second.
     metrics: Validation metrics by task and name, or None.
     log_variances: Log variance by task, where it is learned.
+    iterations: Iterations by task, in independent training.
 
   Returns:
     Scalars by tag: `loss/<task>`, `loss/total`, `task_weight/<task>`,
-    `log_variance/<task>`, `learning_rate/<group>`, `gradient_norm/<group>`,
+    `log_variance/<task>`, `iterations/<task>`, `learning_rate/<group>`,
+    `gradient_norm/<group>`, `gate/<task>/<expert>`, `gate/<task>/entropy`,
     `metric/<task>/<name>`, `throughput/examples_per_second`.
   """
-  values = {"loss/total": report.total.mean(),
-            "throughput/examples_per_second": rate}
-  for task, loss, weight in zip(tasks, reporting.interval_losses(report),
-                                report.task_weights[-1]):
-    values[f"loss/{task}"] = loss
-    values[f"task_weight/{task}"] = weight
-  for group, norm, learning_rate in zip(
-      groups, report.gradient_norms.mean(axis=0), report.learning_rates[-1]):
-    values[f"gradient_norm/{group}"] = norm
-    values[f"learning_rate/{group}"] = learning_rate
-  for task, value in log_variances.items():
-    values[f"log_variance/{task}"] = value
-  for task, named in (metrics or {}).items():
-    for name, value in named.items():
+  values = {"throughput/examples_per_second": rate}
+  if interval.total is not None:
+    values["loss/total"] = interval.total
+  named = {"loss": interval.losses, "task_weight": interval.task_weights,
+           "gradient_norm": interval.gradient_norms,
+           "learning_rate": interval.learning_rates,
+           "log_variance": log_variances, "iterations": iterations}
+  for kind, some in named.items():
+    values.update((f"{kind}/{name}", value) for name, value in some.items())
+  values.update(interval.gates)
+  for task, some in (metrics or {}).items():
+    for name, value in some.items():
       values[f"metric/{task}/{name}"] = value
   return values

@@ -304,6 +304,24 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
       self.assertEqual(checkpoints.read_state(path), {"step": 10})
       self.assertEqual(session.run(tf.global_variables("run_state")), [b"{}"])
 
+  def test_restore_matching_under_other_names(self):
+    path = self._save(10)
+    with tf.Graph().as_default() as graph:
+      variables = [tf.get_variable(name, initializer=[7.0, 7.0])
+                   for name in ("x", "y", "z", "u", "v")]
+      made = checkpoints.Checkpoints(self._folder)
+      session = self.enter_context(sessions.open_session(graph))
+      sessions.initialize(session)
+      # What is saved once may start several.
+      self.assertEqual(made.restore_matching(
+          session, path, {"x": "y", "y": "x", "z": "x", "u": "global_step"}),
+                       ["x", "u"])
+      self.assertAllEqual(session.run(variables), [
+          [7, 7], [10, 0.5], [10, 0.5], [7, 7], [7, 7]])
+
+  def test_shapes_in(self):
+    self.assertEqual(checkpoints.shapes_in(self._save(10))["x"], [2])
+
   @parameterized.parameters("model.ckpt-9", "model.ckpt-10")
   def test_restore_matching_of_nothing_readable(self, name):
     self._save(10)

@@ -4,11 +4,13 @@ import tempfile
 
 from absl.testing import absltest
 from absl.testing import parameterized
+from google.protobuf import text_format
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
+from mtl_graph.protos import data_pb2
 
 _TEXT = """
 name: "small"
@@ -109,7 +111,7 @@ class RefusedTest(parameterized.TestCase):
       "data.train.csv.missing_value=NA", "training.num_epochs=3",
       "data.train.part={ row_hash {} to: 0.9 }",
       "data.drop_rows={ column: 'x' missing: true }",
-      "training.warm_start.checkpoint=other",
+      "training.warm_start={ checkpoint: 'other' }",
       "evaluation.slice={ column: 'x' }",
       "evaluation.task_metrics={ task: 'a' k: 3 }",
       "data.validation={ csv { path: 'v' } }",
@@ -121,6 +123,7 @@ class RefusedTest(parameterized.TestCase):
 
   @parameterized.parameters(
       "seed=1", "data.batch_size=1", "data.train.weight_column=w",
+      "data.source={ name: 's' }", "data.mixing={ uniform {} }",
       "data.feature[0].numeric.missing_value=9",
       "model.stop_gradient=trunk/dense", "model.task[0].name=z",
       "model.task[name=a].label.greater_than=1",
@@ -138,6 +141,24 @@ class RefusedTest(parameterized.TestCase):
     changes = _changes(assignment)
     self.assertNotEmpty(changes)
     self.assertEqual(compatibility.refused(changes), changes)
+
+  @parameterized.parameters(
+      ("train { csv { path: 'a' } }", True),
+      ("train { csv { path: ['b', 'c'] missing_value: 'NA' } }", True),
+      ("train { npz { path: 'b' } }", True),
+      ("train { csv { path: 'a' } part { row_hash {} to: 0.5 } }", True),
+      ("train { csv { path: 'a' } weight_column: 'w' }", False),
+      ("validation { npz { path: 'v' } } test { csv { path: 't' } }", True),
+      ("task: 'a'", False), ("rate: 2", False), ("at_end: STOP", False))
+  def test_sources(self, source, free):
+    old, new = data_pb2.Data(), data_pb2.Data()
+    for data in (old, new):
+      data.source.add(name="first").train.csv.path.append("x")
+      data.source.add(name="second").train.csv.path.append("b")
+    new.source[1].MergeFrom(text_format.Parse(source, data_pb2.TaskSource()))
+    changes = compatibility.differences(old, new, "data")
+    self.assertNotEmpty(changes)
+    self.assertEqual(not compatibility.refused(changes), free)
 
   def test_names_are_compared_whole(self):
     self.assertEqual(compatibility.refused(

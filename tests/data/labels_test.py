@@ -114,6 +114,38 @@ class LabelsTest(parameterized.TestCase):
   def test_columns_that_are_needed(self, task, expected):
     self.assertEqual(labels.all_columns([_task(task)]), expected)
 
+  def test_a_task_without_loss_may_have_no_label(self):
+    tasks = [_task("binary {} no_loss: true", "gate"),
+             _task("multilabel { num_labels: 2 } no_loss: true", "tags"),
+             _task("regression {}")]
+    self.assertEqual([labels.columns_of(task) for task in tasks],
+                     [[], [], ["t"]])
+    self.assertEqual(labels.all_columns(tasks), ["t"])
+    result = labels.read(tasks, _table(t=["2", ""]))
+    np.testing.assert_array_equal(result.values, [[0, 0, 0, 2], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(result.weights, [[0, 0, 1], [0, 0, 0]])
+
+  def test_a_label_of_a_task_without_loss_is_read_but_not_required(self):
+    task = _task('label { positive_value: "yes" } binary {} no_loss: true')
+    self.assertEqual(labels.columns_of(task), ["t"])
+    result = labels.read([task], _table(t=["yes", "no", ""]))
+    np.testing.assert_array_equal(result.weights, [[1], [1], [0]])
+    for values in (["no", "no"], ["", ""]):
+      labels.read([task], _table(t=values))
+    with self.assertRaisesRegex(sources.DataError, "column 't': found 'x'"):
+      labels.read([_task("label {} binary {} no_loss: true")],
+                  _table(t=["x"]))
+
+  def test_only_tasks_that_the_rows_label_are_read(self):
+    tasks = [_task("regression { size: 2 }", "pair"), _task("binary {}"),
+             _task('label { only_when { task: "t" } } count {}', "n")]
+    table = _table(t=["1", "0"], n=["3", "4"], pair=["words", "words"])
+    result = labels.read(tasks, table, labelled=["n", "t"])
+    np.testing.assert_array_equal(result.values, [[0, 0, 1, 3], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(result.weights, [[0, 1, 1], [0, 1, 0]])
+    with self.assertRaisesRegex(sources.DataError, "column 'pair': found 1 "):
+      labels.read(tasks, table)
+
   def test_sample_weights_count_where_there_is_a_label(self):
     result = labels.read([_task("regression {}")], _table(
         t=["1", "", "3", "4"], w=["2", "3", "0", "0.5"]), "w")

@@ -76,7 +76,7 @@ class _ByHand:
       task_losses = losses.build(
           experiment.model.task, graphs.forward(
               experiment, features.Transformed(batch.numbers, batch.ids),
-              self._number), batch.labels, batch.weights)
+              self._number).logits, batch.labels, batch.weights)
       combined = weighting.build(experiment.training.joint.loss,
                                  experiment.model.task, task_losses)
       self._variables = tf.trainable_variables()

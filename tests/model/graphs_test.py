@@ -10,7 +10,7 @@ from mtl_graph import outline
 from mtl_graph import validation
 from mtl_graph.data import batches
 from mtl_graph.model import graphs
-from mtl_graph.model import joint_step
+from mtl_graph.model import train_step
 
 _EXPERIMENT = """
 name: "small" seed: 5
@@ -274,7 +274,7 @@ class GradientCosinesTest(parameterized.TestCase, tf.test.TestCase):
     model = graphs.build(experiment)
     with model.graph.as_default():
       batch = model.batch
-      cosines = joint_step.gradient_cosines(experiment, model, batch,
+      cosines = train_step.gradient_cosines(experiment, model, batch,
                                             tf.constant(3, tf.int64))
     with _session(model) as session:
       return session.run(cosines, {**_feed(batch), batch.weights: weights})
@@ -313,7 +313,7 @@ class GradientCosinesTest(parameterized.TestCase, tf.test.TestCase):
     model = graphs.build(experiment)
     with model.graph.as_default():
       self.assertEqual(
-          joint_step.gradient_cosines(experiment, model, model.batch,
+          train_step.gradient_cosines(experiment, model, model.batch,
                                       tf.constant(0, tf.int64)), {})
 
 

@@ -10,7 +10,8 @@ from mtl_graph import validation
 from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
 from mtl_graph.model import graphs
-from mtl_graph.model import joint_step
+from mtl_graph.model import objectives
+from mtl_graph.model import train_step
 from mtl_graph.protos import experiment_pb2
 
 
@@ -30,7 +31,8 @@ class ResidentRun:
     experiment: The experiment.
     data: A `Batch` of arrays with all rows.
     model: What `graphs.build` returned.
-    step: What `joint_step.build` returned.
+    steps: What `train_step.build` returned, for each objective.
+    step: The first of them.
     session: The session.
   """
 
@@ -49,12 +51,16 @@ class ResidentRun:
     with self.model.graph.as_default():
       resident, feed = batches.resident(count, graphs.widths(
           experiment, self.model.transformed))
-      self.step = joint_step.build(
-          experiment, self.model, lambda number: batches.gather(
-              resident, batches.rows_of_batch(number, count, size,
-                                              experiment.seed)),
-          tf.identity(self.model.global_step.read_value()),
-          lacking or [False] * len(experiment.model.task))
+      self.steps = [
+          train_step.build(
+              experiment, self.model, objective,
+              lambda number, rows=objective.batch_size: batches.gather(
+                  resident, batches.rows_of_batch(number, count, rows,
+                                                  experiment.seed)),
+              tf.identity(objective.counter.read_value()),
+              lacking or [False] * len(experiment.model.task))
+          for objective in objectives.build(experiment, self.model)]
+      self.step = self.steps[0]
       self._number = tf.placeholder(tf.int64, [])
       self._rows = batches.rows_of_batch(self._number, count, size,
                                          experiment.seed)
@@ -80,10 +86,12 @@ class ResidentRun:
         if variable.op.name in values:
           variable.load(values[variable.op.name], self.session)
 
-  def run(self) -> joint_step.Report:
-    """Runs a step, and returns its report taken apart."""
-    report, _ = self.session.run([self.step.report, self.step.train_op])
-    return joint_step.unpack_report(report, self.step.sizes)
+  def run(self, task: Optional[str] = None) -> train_step.Report:
+    """Runs a step, of a task where each has its own; returns its report."""
+    step = self.step if task is None else next(
+        s for s in self.steps if list(s.tasks) == [task])
+    report, _ = self.session.run([step.report, step.train_op])
+    return train_step.unpack_report(report, step.sizes)
 
   def train(self, steps: int) -> Dict[str, np.ndarray]:
     """Runs steps, and returns the value of every global variable by name."""

@@ -213,6 +213,22 @@ class FilesTest(PredictorTest):
     self._loaded.predict_csv(path, output)
     self._check(self._read(output))
 
+  def test_of_sources_the_first_of_text_says_what_is_missing(self):
+    with predictor.load(self._version) as loaded:
+      data = loaded.experiment.data
+      data.source.add().train.npz.path.append("train.npz")
+      data.source.add().train.CopyFrom(data.train)
+      data.source.add().train.csv.missing_value.append("none")
+      data.ClearField("train")
+      output = self._path("out.csv")
+      loaded.predict_csv(self._path("in.csv", _ROWS.replace(
+          ",,23,", ",NA,23,?").replace("9,3, ,rome", "9,3, NA ,rome")), output)
+      self._check(self._read(output))
+      del data.source[1:]
+      loaded.predict_csv(self._path("in.csv", _ROWS.replace(", ", ",").replace(
+          " ,", ",")), output)
+      self._check(self._read(output))
+
   @parameterized.named_parameters(
       ("no_column", "hour,city\n1,a\n", r"in.csv: no column 'Some X' "
        r"\(--input\)"),

@@ -6,9 +6,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
-from mtl_graph.model import joint_step
+from mtl_graph.model import train_step
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import execution
+from mtl_graph.training import schedule
 
 
 def _message(mode):
@@ -29,19 +30,21 @@ class ExecutionTest(parameterized.TestCase):
     with tf.control_dependencies([before]):
       train_op = self._counter.assign_add(1.0, read_value=False)
     report = tf.stack([before, 1 / (4 - before)])
-    return joint_step.Step(train_op, report, sizes=None, tasks_of_group={})
+    return [train_step.Step(train_op, report, sizes=None, tasks_of_group={})]
 
   def _build(self, mode="SESSION"):
     start = execution.build(_message(mode), self._trace)
     self._session = self.enter_context(tf.Session())
     self._session.run(tf.global_variables_initializer())
-    return start(self._session)
+    return start(schedule.Schedule.joint(0, 1000), self._session)
 
   def test_reports_every_step(self):
     built = self._build()
-    reports = built.run(3, lambda steps: False)
-    np.testing.assert_allclose(reports, [[0, 1 / 4], [1, 1 / 3], [2, 1 / 2]])
-    self.assertEqual(built.run(1, lambda steps: False).shape, (1, 2))
+    ran = built.run(3, lambda steps: False)
+    self.assertEqual([one.step for one in ran], [0, 0, 0])
+    np.testing.assert_allclose([one.report for one in ran],
+                               [[0, 1 / 4], [1, 1 / 3], [2, 1 / 2]])
+    self.assertLen(built.run(1, lambda steps: False), 1)
     self.assertEqual(self._session.run(self._counter), 4)
 
   def test_leaves_when_asked_to_but_never_without_a_step(self):
@@ -54,10 +57,29 @@ class ExecutionTest(parameterized.TestCase):
     self.assertEqual(self._session.run(self._counter), 3)
 
   def test_leaves_at_the_first_report_that_is_not_finite(self):
-    reports = self._build().run(100, lambda steps: False)
+    reports = np.array([one.report for one in self._build().run(
+        100, lambda steps: False)])
     self.assertLen(reports, 5)
     self.assertTrue(np.isinf(reports[-1, 1]))
     self.assertTrue(np.isfinite(reports[:-1]).all())
+
+  def test_the_schedule_says_which_step_comes_next(self):
+    def trace():
+      one, = self._trace()
+      other = tf.get_variable("m", initializer=100.0)
+      count = other.assign_add(1.0, read_value=False)
+      with tf.control_dependencies([count]):
+        report = tf.stack([other.read_value()])
+      return [one, train_step.Step(count, report, None, {})]
+    start = execution.build(_message("SESSION"), trace)
+    session = self.enter_context(tf.Session())
+    session.run(tf.global_variables_initializer())
+    turns = schedule.Schedule(["a", "b"], [0, 1, 1], 2)
+    built = start(turns, session)
+    ran = built.run(2, lambda steps: False) + built.run(2, lambda steps: False)
+    self.assertEqual([one.step for one in ran], [0, 1, 1, 0])
+    self.assertEqual([one.report[0] for one in ran], [0, 101, 102, 1])
+    self.assertEqual(turns.remaining(), 2)
 
   def test_a_step_is_traced_once(self):
     calls = []
@@ -68,14 +90,14 @@ class ExecutionTest(parameterized.TestCase):
     session = self.enter_context(tf.Session())
     session.run(tf.global_variables_initializer())
     count = len(tf.get_default_graph().get_operations())
-    start(session).run(3, lambda steps: False)
+    start(schedule.Schedule.joint(0, 9), session).run(3, lambda steps: False)
     self.assertLen(calls, 1)
     self.assertLen(tf.get_default_graph().get_operations(), count)
 
   def test_the_log_says_which(self):
     built = self._build()
     self.assertEqual(built.description, "SESSION")
-    self.assertEqual(built.step.tasks_of_group, {})
+    self.assertEqual(built.steps[0].tasks_of_group, {})
 
   def test_auto_says_what_it_took(self):
     self.assertStartsWith(self._build("AUTO").description, "SESSION (AUTO")

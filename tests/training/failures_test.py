@@ -4,30 +4,19 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
 
-from mtl_graph import config
-from mtl_graph.model import graphs
-from mtl_graph.model import joint_step
+from mtl_graph.model import train_step
 from mtl_graph.training import failures
 
 _NAN, _INF = np.nan, np.inf
-_SIZES = joint_step.Report(2, 2, 2, 3, 3, 1)
-_EXPERIMENT = config.parse("""
-  model { task { name: "late" binary {} } task { name: "delay" regression {} } }
-  training {
-    group { name: "still" frozen: true } group { name: "shared" }
-    group { name: "late" } group { name: "delay" }
-  }""")
+_SIZES = train_step.Report(2, 2, 2, 3, 3, 1)
 
 
 def _explain(losses=(1, 1), norms=(1, 1, 1), total=1):
-  # Of the graph, only its groups are looked at.
-  fields = dict.fromkeys(graphs.Graph._fields)
-  model = graphs.Graph(**{**fields, "groups": _EXPERIMENT.training.group})
-  step = joint_step.Step(None, None, _SIZES, {
-      "still": ["late"], "shared": ["late", "delay"], "late": ["late"],
-      "delay": ["delay"]})
+  step = train_step.Step(None, None, _SIZES, {
+      "shared": ["late", "delay"], "late": ["late"], "delay": ["delay"]},
+                         ["late", "delay"])
   report = np.concatenate([losses, [1, 1], [1, 1], norms, [1, 1, 1], [total]])
-  return failures.explain(report, step, model, _EXPERIMENT.model.task)
+  return failures.explain(report, step)
 
 
 class ExplainTest(parameterized.TestCase):

@@ -9,10 +9,11 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from mtl_graph.model import joint_step
+from mtl_graph.model import train_step
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import execution
 from mtl_graph.training import hooks as hooks_lib
+from mtl_graph.training import schedule
 
 
 def _build():
@@ -28,8 +29,14 @@ def _build():
     update = w.assign_sub(0.1 * gradient, read_value=False)
   with tf.control_dependencies([update]):
     train_op = step.assign_add(1, read_value=False)
-  return joint_step.Step(train_op, tf.stack([loss, before]), sizes=None,
+  return train_step.Step(train_op, tf.stack([loss, before]), sizes=None,
                          tasks_of_group={})
+
+
+def _reports(start, session, steps):
+  """Runs steps; returns their reports, shape [K, R]."""
+  built = start(schedule.Schedule.joint(0, steps), session)
+  return np.stack([one.report for one in built.run(steps, lambda done: False)])
 
 
 class _Recorder(tf.train.SessionRunHook):
@@ -104,14 +111,14 @@ class _TestCase(parameterized.TestCase):
     """Trains; returns the reports, the hooks, and the session, left open."""
     step = _build()
     hooks = hooks_lib.Hooks(hooks)
-    start = execution.build(training_pb2.Execution(), lambda: step, hooks)
+    start = execution.build(training_pb2.Execution(), lambda: [step], hooks)
     hooks.begin()
     session = self.enter_context(tf.Session())
     session.run(tf.global_variables_initializer())
     if before is not None:
       before(session)
     hooks.start(session)
-    reports = start(session).run(steps, lambda done: False)
+    reports = _reports(start, session, steps)
     return reports, hooks, session
 
 
@@ -147,9 +154,9 @@ class HooksTest(_TestCase):
     session = self.enter_context(tf.Session())
     with absltest.mock.patch.object(
         session, "make_callable", return_value=lambda: [np.zeros(2)]) as made:
-      start = execution.build(training_pb2.Execution(), lambda: step,
+      start = execution.build(training_pb2.Execution(), lambda: [step],
                               hooks_lib.Hooks())
-      reports = start(session).run(3, lambda done: False)
+      reports = _reports(start, session, 3)
     made.assert_called_once_with([step.report, step.train_op])
     self.assertLen(reports, 3)
     self.assertEmpty(calls)
@@ -174,8 +181,8 @@ class HooksTest(_TestCase):
       hooks = hooks_lib.Hooks(hooks)
       hooks.begin()
       hooks.start(session)
-      start = execution.build(training_pb2.Execution(), lambda: step, hooks)
-      return start(session).run(20, lambda done: False).tobytes()
+      start = execution.build(training_pb2.Execution(), lambda: [step], hooks)
+      return _reports(start, session, 20).tobytes()
     looks = _Recorder(fetches=["loss:0", "w_now:0"])
     self.assertEqual(weights(looks), weights())
 
@@ -377,23 +384,6 @@ class TensorFlowsHooksTest(_TestCase):
     self.assertBetween(len(written), 1, 2)
     with open(written[0], encoding="utf-8") as file:
       self.assertIn("AssignSubVariableOp", file.read())
-
-
-class NameReportTest(absltest.TestCase):
-
-  def test_names(self):
-    report = np.arange(1, 14, dtype=np.float32)
-    sizes = joint_step.Report(2, 2, 2, 3, 3, 1)
-    names = {"loss/a": 1, "loss/b": 2, "task_weight/a": 5, "task_weight/b": 6,
-             "gradient_norm/shared": 7, "gradient_norm/b": 9,
-             "learning_rate/a": 11, "learning_rate/b": 12, "loss/total": 13}
-    with tf.Graph().as_default(), tf.Session() as session:
-      tf.constant(0, name="step/other")
-      hooks_lib.name_report(
-          joint_step.Step(None, tf.constant(report), sizes, {}), ["a", "b"],
-          ["shared", "a", "b"])
-      for name, expected in names.items():
-        self.assertEqual(session.run(f"step/{name}:0"), expected, name)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,6 @@ class LengthTest(parameterized.TestCase):
     experiment = _length("training.num_steps=20", 8, 3)
     self.assertEqual(preparation.num_steps(experiment, 30), 20)
     self.assertEqual(preparation.length_field(experiment), "training.num_steps")
-    self.assertEqual(preparation.rows_of_step(experiment), 24)
 
 
 class EpochTest(absltest.TestCase):
@@ -133,10 +132,11 @@ class SettleTest(absltest.TestCase):
     super().setUp()
     self._folder = self.enter_context(tempfile.TemporaryDirectory())
 
-  def _save(self, folder, vocabulary):
+  def _save(self, folder, vocabulary, feature="c"):
     """Saves a checkpoint of a run that has counted a vocabulary."""
     experiment = _experiment(
-        f"data.feature[name=c].categorical.vocabulary={vocabulary}")
+        f"data.feature[name=c].categorical.vocabulary={vocabulary}",
+        f"data.feature[name=c].name={feature}")
     with tf.Graph().as_default(), tf.Session() as session:
       saved = checkpoints.Checkpoints(os.path.join(self._folder, folder))
       session.run(tf.global_variables_initializer())
@@ -147,6 +147,11 @@ class SettleTest(absltest.TestCase):
                                  os.path.join(self._folder, "run"))
     return list(settled.data.feature[1].categorical.vocabulary)
 
+  def _warm(self, *folders, more=""):
+    return "training.warm_start=[" + ", ".join(
+        f"{{ checkpoint: '{self._folder}/{folder}' {more} }}"
+        for folder in folders) + "]"
+
   def test_a_new_run_has_counted_nothing(self):
     self.assertEmpty(self._settled())
 
@@ -154,12 +159,12 @@ class SettleTest(absltest.TestCase):
     self._save("run", "['p', 'q']")
     self._save("other", "['r']")
     self.assertEqual(self._settled(), ["p", "q"])
-    warm = f"training.warm_start.checkpoint={self._folder}/other"
+    warm = self._warm("other")
     self.assertEqual(self._settled(warm), ["p", "q"])
 
   def test_a_new_run_keeps_those_of_the_one_it_starts_from(self):
     self._save("other", "['p', 'q']")
-    warm = f"training.warm_start.checkpoint={self._folder}/other"
+    warm = self._warm("other")
     self.assertEqual(self._settled(warm), ["p", "q"])
 
   def test_a_vocabulary_that_does_not_go_on_is_refused(self):
@@ -171,8 +176,33 @@ class SettleTest(absltest.TestCase):
         config.ConfigErrors, r"^data.feature\[1\].categorical.vocabulary\[1\]: "
         "found 'x' where the checkpoint that the run starts from has 'q'; "
         "allowed: its entries in their order, new ones behind them$"):
-      self._settled(stated,
-                    f"training.warm_start.checkpoint={self._folder}/other")
+      self._settled(stated, self._warm("other"))
+
+  def test_of_several_those_of_the_first_that_has_them(self):
+    self._save("one", "['p', 'q']")
+    self._save("other", "['p']")
+    self._save("third", "[]", "d")
+    for folders, expected in ((("one", "other"), ["p", "q"]),
+                              (("third", "other"), ["p"])):
+      self.assertEqual(self._settled(self._warm(*folders)), expected)
+
+  def test_another_order_in_a_later_one_is_refused_where_it_counts(self):
+    self._save("one", "['p']")
+    self._save("other", "['q', 'p']")
+    with self.assertRaisesRegex(
+        config.ConfigErrors, r"^data.feature\[1\].categorical.vocabulary\[0\]: "
+        r"found 'p' where the checkpoint of training.warm_start\[1\] has 'q'; "
+        "allowed: its entries in their order, new ones behind them$"):
+      self._settled(self._warm("one", "other"))
+    self.assertEqual(self._settled(
+        self._warm("one", "other", more="scope: 'head'")), ["p"])
+
+  def test_a_renamed_table_comes_with_its_categories(self):
+    self._save("other", "['p', 'q']", "d")
+    self.assertEmpty(self._settled(self._warm("other")))
+    self.assertEqual(self._settled(self._warm(
+        "other", more="rename { saved: 'embedding/d' here: 'embedding/c' }")),
+                     ["p", "q"])
 
   def test_files_are_taken_in(self):
     path = os.path.join(self._folder, "cities.txt")

@@ -11,11 +11,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from mtl_graph.model import joint_step
+from mtl_graph.model import train_step
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import execution
 from mtl_graph.training import model_dir
 from mtl_graph.training import profiling
+from mtl_graph.training import schedule
 
 
 class ProfilingTest(parameterized.TestCase):
@@ -34,11 +35,11 @@ class ProfilingTest(parameterized.TestCase):
       train_op = tf.group(counter.assign_add(1.0, read_value=False),
                           name="count_steps")
     second = before if broken_at is None else tf.log(broken_at - before)
-    step = joint_step.Step(train_op, tf.stack([before, second]), None, {})
-    start = execution.build(training_pb2.Execution(), lambda: step)
+    step = train_step.Step(train_op, tf.stack([before, second]), None, {})
+    start = execution.build(training_pb2.Execution(), lambda: [step])
     self._session = self.enter_context(tf.Session())
     self._session.run(tf.global_variables_initializer())
-    return start(self._session)
+    return start(schedule.Schedule.joint(0, 1000), self._session)
 
   def _profiled(self, steps, **kwargs):
     return profiling.ProfiledExecution(
@@ -59,9 +60,10 @@ class ProfilingTest(parameterized.TestCase):
       ("exactly", [30], 20), ("border_at_the_first", [10, 20, 5], 20))
   def test_records_from_the_11th_step_to_the_30th(self, pieces, expected):
     with self._profiled(sum(pieces)) as profiled:
-      reports = np.concatenate([
-          profiled.run(steps, lambda done: False) for steps in pieces])
-    np.testing.assert_array_equal(reports[:, 0], np.arange(sum(pieces)))
+      reports = [one.report for steps in pieces
+                 for one in profiled.run(steps, lambda done: False)]
+    np.testing.assert_array_equal(np.array(reports)[:, 0],
+                                  np.arange(sum(pieces)))
     recorded = self._recorded()
     self.assertEqual(recorded["AssignAddVariableOp:AssignAddVariableOp"],
                      expected)
@@ -109,12 +111,12 @@ class ProfilingTest(parameterized.TestCase):
     with self._profiled(100, broken_at=float(at)) as profiled:
       reports = profiled.run(50, lambda done: False)
     self.assertLen(reports, at + 1)
-    self.assertFalse(np.isfinite(reports[-1]).all())
+    self.assertFalse(np.isfinite(reports[-1].report).all())
 
   def test_is_an_execution(self):
     inner = self._execution()
     profiled = profiling.ProfiledExecution(inner, self._folder, 9, print)
-    self.assertIs(profiled.step, inner.step)
+    self.assertIs(profiled.steps, inner.steps)
     self.assertEqual(profiled.description, inner.description)
 
   def test_another_profile_in_this_process(self):

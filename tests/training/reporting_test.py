@@ -1,6 +1,7 @@
 """Tests of what a run tells the terminal."""
 
 import io
+import math
 from unittest import mock
 
 from absl.testing import absltest
@@ -12,7 +13,8 @@ from mtl_graph.data import batches
 from mtl_graph.data import labels
 from mtl_graph.data import splits
 from mtl_graph.model import graphs
-from mtl_graph.model import joint_step
+from mtl_graph.model import train_step
+from mtl_graph.training import execution
 from mtl_graph.training import reporting
 from mtl_graph.training import run_state
 
@@ -43,32 +45,77 @@ _METRICS = {"late": {"loss": 0.25, "auc": 0.875},
             "kind": {"loss": 1.5, "accuracy": float("nan")}}
 
 
-def _report(losses, weights, total):
-  losses, weights = np.float32(losses), np.float32(weights)
-  return joint_step.Report(losses, weights, np.ones_like(losses), None, None,
-                       np.float32(total))
+# Two steps in turn: one of "late" and "delay", one of "kind".
+_STEPS = [
+    train_step.Step(None, None, train_step.Report(2, 2, 2, 1, 1, 1, 2),
+                    {"all": ["late", "delay"]}, ["late", "delay"],
+                    ["gate/late/expert/0", "gate/late/entropy"], rows=10),
+    train_step.Step(None, None, train_step.Report(1, 1, 1, 1, 1, 1, 0),
+                    {"kind": ["kind"]}, ["kind"], rows=3)]
+_RAN = [
+    # Losses, label weights, task weights, norm, rate, total, gates.
+    execution.Ran(0, np.float32([1, 5, 3, 2, 1, 1, 2, .5, 6, .2, .4])),
+    execution.Ran(1, np.float32([7, 4, 1, 3, .125, 7])),
+    execution.Ran(0, np.float32([4, 0, 1, 0, 1, 2, 4, .25, 4, .4, .8])),
+]
+
+
+def _interval(losses=(0.5, 2, 3), total=5.5):
+  return reporting.Interval(dict(zip(("late", "delay", "kind"), losses)), total,
+                            {}, {}, {}, {}, 0)
 
 
 class LogLineTest(absltest.TestCase):
 
   def test_without_an_evaluation(self):
-    line = reporting.log_line(20, 1000, _TASKS, _report(
-        [[0.5, 2, 3]], [[1, 1, 1]], [5.5]), 12345.6, None)
+    line = reporting.log_line(20, 1000, _TASKS, _interval(), 12345.6, None)
     self.assertEqual(line, "step 20/1000 | loss late 0.5000 delay 2.0000 kind "
                      "3.0000 total 5.5000 | 12,346 examples/s")
 
   def test_with_an_evaluation(self):
-    line = reporting.log_line(20, 1000, _TASKS, _report(
-        [[0.5, 2, 3]], [[1, 1, 1]], [5.5]), 10, _METRICS)
+    line = reporting.log_line(20, 1000, _TASKS, _interval(), 10, _METRICS)
     self.assertIn(" | validation late 0.2500 auc 0.8750, delay 2.0000 rmse "
                   "1234.50, kind 1.5000 accuracy - | 10 examples/s", line)
 
-  def test_losses_are_means_over_labelled_rows(self):
-    report = _report([[1, 5, 0], [4, 0, 0]], [[3, 2, 0], [1, 0, 0]], [6, 4])
-    np.testing.assert_array_equal(reporting.interval_losses(report),
-                                  [(3 * 1 + 1 * 4) / 4, 5, np.nan])
-    line = reporting.log_line(2, 2, _TASKS, report, 1, None)
-    self.assertIn("loss late 1.7500 delay 5.0000 kind - total 5.0000", line)
+  def test_of_tasks_that_were_trained_without_a_joint_loss(self):
+    line = reporting.log_line(20, 1000, _TASKS, _interval([math.nan, 2], None),
+                              10, None)
+    self.assertEqual(line, "step 20/1000 | loss late - delay 2.0000 | 10 "
+                     "examples/s")
+
+
+class MeasureTest(absltest.TestCase):
+
+  def test_steps_of_one_objective(self):
+    found = reporting.measure(_STEPS[:1], [r for r in _RAN if r.step == 0])
+    # A loss is the mean over labelled rows.
+    self.assertEqual(found.losses, {"late": (3 * 1 + 1 * 4) / 4, "delay": 5})
+    self.assertEqual(found.total, 5)
+    self.assertEqual(found.task_weights, {"late": 1, "delay": 2})
+    self.assertEqual(found.gradient_norms, {"all": 3})
+    self.assertEqual(found.learning_rates, {"all": 0.25})
+    self.assertEqual(list(found.gates), ["gate/late/expert/0",
+                                         "gate/late/entropy"])
+    np.testing.assert_allclose(list(found.gates.values()), [.3, .6], rtol=1e-6)
+    self.assertEqual(found.rows, 20)
+
+  def test_steps_of_several_objectives_in_turn(self):
+    found = reporting.measure(_STEPS, _RAN)
+    self.assertEqual(found.losses, {"late": 1.75, "delay": 5, "kind": 7})
+    self.assertIsNone(found.total)
+    self.assertEqual(found.gradient_norms, {"all": 3, "kind": 3})
+    self.assertEqual(found.learning_rates, {"all": 0.25, "kind": 0.125})
+    self.assertEqual(found.rows, 23)
+
+  def test_a_task_whose_turn_did_not_come_is_left_out(self):
+    found = reporting.measure(_STEPS, _RAN[1:2])
+    self.assertEqual(found.losses, {"kind": 7})
+    self.assertEqual(found.rows, 3)
+
+  def test_a_task_without_labels_has_no_loss(self):
+    found = reporting.measure(_STEPS, _RAN[2:])
+    self.assertEqual(found.losses["late"], 4)
+    self.assertTrue(math.isnan(found.losses["delay"]))
 
 
 class TablesTest(absltest.TestCase):

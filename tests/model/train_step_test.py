@@ -10,7 +10,7 @@ from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
 from mtl_graph.data import features
 from mtl_graph.model import graphs
-from mtl_graph.model import joint_step
+from mtl_graph.model import train_step
 from tests.model import resident_run
 
 _ROWS, _BATCH = 22, 8
@@ -95,8 +95,8 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_unpack_report_of_many_steps(self):
     report = np.arange(3 * 13.0).reshape([3, 13])
-    found = joint_step.unpack_report(
-        report, joint_step.Report(2, 2, 2, 3, 3, 1))
+    found = train_step.unpack_report(
+        report, train_step.Report(2, 2, 2, 3, 3, 1))
     self.assertAllEqual(found.task_losses, report[:, :2])
     self.assertAllEqual(found.label_weights, report[:, 2:4])
     self.assertAllEqual(found.task_weights, report[:, 4:6])
@@ -125,7 +125,7 @@ class JointStepTest(parameterized.TestCase, tf.test.TestCase):
     with model.graph.as_default():
       step, batch = model.global_step, model.batch
       logits = graphs.forward(experiment, features.Transformed(
-          batch.numbers, batch.ids))
+          batch.numbers, batch.ids)).logits
       loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(
           labels=batch.labels[:, 0], logits=logits["a"][:, 0]))
       loss += tf.reduce_mean(tf.square(logits["b"][:, 0] - batch.labels[:, 1]))

@@ -1,4 +1,4 @@
-"""One step of joint training: from a batch to the update of all groups."""
+"""One step of training: from a batch to the update of all groups."""
 
 import collections
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -7,24 +7,29 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import task_graph
 from mtl_graph.data import batches
 from mtl_graph.data import features as features_lib
 from mtl_graph.model import averages
 from mtl_graph.model import gradients as gradients_lib
 from mtl_graph.model import graphs
 from mtl_graph.model import losses
+from mtl_graph.model import objectives
 from mtl_graph.model import optimizers
 from mtl_graph.model import variable_groups
 from mtl_graph.model import weighting
+from mtl_graph.model.sharing import column_penalties
+from mtl_graph.ops import expert_mixing
 from mtl_graph.ops import task_losses as task_losses_ops
 from mtl_graph.protos import experiment_pb2
 
-# What steps measured, each of shape [..., T] or [..., G], `total` of [...].
+# What steps measured, each of shape [..., T], [..., G] or, of gates, one number
+# per name in `Step.gates`; `total` of [...].
 Report = collections.namedtuple(
     "Report", ["task_losses", "label_weights", "task_weights", "gradient_norms",
-               "learning_rates", "total"])
+               "learning_rates", "total", "gates"], defaults=[0])
 
-# The rows of a batch by its number, counted over the whole run.
+# The rows of a batch by its number, counted over the steps of an objective.
 BatchOf = Callable[[tf.Tensor], batches.Batch]
 
 
@@ -35,12 +40,19 @@ class Step(NamedTuple):
     train_op: The op that runs it.
     report: What it measured, float32 `[R]`; `unpack_report` takes it apart.
     sizes: A `Report` of how many numbers of the report each field takes.
-    tasks_of_group: Names of the tasks whose losses reach each group.
+    tasks_of_group: Names of the tasks whose losses reach each group; the groups
+      are those that are trained, in the report's order.
+    tasks: Names of the tasks that it trains, in the report's order.
+    gates: Names of what is measured of gates, in the report's order.
+    rows: How many rows it sees.
   """
   train_op: tf.Operation
   report: tf.Tensor
   sizes: Report
   tasks_of_group: Dict[str, List[str]]
+  tasks: Sequence[str] = ()
+  gates: Sequence[str] = ()
+  rows: int = 0
 
 
 class _Pass(NamedTuple):
@@ -52,18 +64,20 @@ class _Pass(NamedTuple):
     label_weights: Weight of each task's labels, shape `[T]`.
     task_weights: Factor on each task's loss, shape `[T]`.
     total: The total loss, shape `[]`.
+    gates: What is measured of gates, shape `[S]`.
   """
   gradients: Dict[str, List[Optional[tf.Tensor]]]
   task_losses: tf.Tensor
   label_weights: tf.Tensor
   task_weights: tf.Tensor
   total: tf.Tensor
+  gates: tf.Tensor
 
 
 def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
-          batch_of: BatchOf, step: tf.Tensor,
+          objective: objectives.Objective, batch_of: BatchOf, step: tf.Tensor,
           may_lack_labels: Sequence[bool]) -> Step:
-  """Adds one step of joint training to the current graph.
+  """Adds one step of training to the current graph.
 
   Features to logits to task losses to one loss; one backward pass over the
   concatenated variables of all groups; an optimizer per group, applied once all
@@ -72,10 +86,11 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   Args:
     experiment: The experiment, valid.
     model: What `graphs.build` returned.
+    objective: What the step minimizes.
     batch_of: Gives the rows of a batch.
-    step: The global step as this step finds it, int64 scalar.
-    may_lack_labels: Whether each task may be without labels in a step. A group
-      whose every task is without is left as it is.
+    step: The objective's counter as this step finds it, int64 scalar.
+    may_lack_labels: Whether each task of the model may be without labels in a
+      step. A group whose every task is without is left as it is.
 
   Returns:
     A `Step`.
@@ -84,12 +99,12 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
     ConfigErrors: If no task's loss reaches a group that is trained.
   """
   training = experiment.training
-  trained = {g.name: g for g in model.groups if not g.frozen}
-  count, updates, tasks_of_group = training.accumulate_batches, [], {}
+  trained = {g.name: g for g in objective.groups}
+  count, updates, gate_names = training.accumulate_batches, [], []
 
   def run(number):
-    return _run_batch(experiment, model, batch_of(number), number, updates,
-                      tasks_of_group)
+    return _run_batch(experiment, model, objective, batch_of(number), number,
+                      updates, gate_names)
 
   first = run(step if count == 1 else step * count)
   _check_reached(model.groups, first.gradients)
@@ -100,8 +115,10 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   clipped = {name: gradients_lib.clip(group.clipping, done.gradients[name],
                                       norms[name])
              for name, group in trained.items()}
-  conditions = _conditions(model, tasks_of_group, experiment.model.task,
-                           done.label_weights, may_lack_labels, step)
+  tasks_of_group = _tasks_of_groups(model, objective)
+  conditions = _conditions(objective, tasks_of_group, done.label_weights, {
+      task.name for task, may in zip(experiment.model.task, may_lack_labels)
+      if may}, step)
   rates, applied = {}, []
   # No group may read what another has already updated.
   barrier = [g for some in clipped.values() for g in some if g is not None]
@@ -111,45 +128,89 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
       rates[name] = optimizers.learning_rate(message, step)
       applied.append(optimizers.apply(
           optimizers.build(message, rates[name], step), f"optimizer/{name}",
-          clipped[name], model.variables[name], conditions.get(name),
+          clipped[name], objective.variables[name], conditions.get(name),
           optimizers.weight_decay(message, rates[name], group.weight_decay)))
   if model.averaged:
+    updated = {v.ref() for some in objective.variables.values() for v in some}
     with tf.control_dependencies(applied):
-      applied += averages.update(model.averaged, training.moving_average.decay,
-                                 step)
-  train_op = optimizers.group(applied + updates, model.global_step)
+      applied += averages.update(
+          [(a, v) for a, v in model.averaged
+           if v.ref() in updated or objective.counter is model.global_step],
+          training.moving_average.decay, step)
+  train_op = _count(applied + updates, objective, model)
   with tf.name_scope("report"):
     fields = Report(
         done.task_losses, done.label_weights, done.task_weights,
         tf.stack(list(norms.values())), tf.stack(list(rates.values())),
-        tf.reshape(done.total, [1]))
+        tf.reshape(done.total, [1]), done.gates)
     # One tensor, hence one fetch per step.
     report = tf.concat(fields, 0)
   return Step(train_op, report, Report(*[f.shape.as_list()[0] for f in fields]),
-              tasks_of_group)
+              tasks_of_group, objective.tasks, gate_names,
+              objective.batch_size * count)
 
 
-def _run_batch(experiment, model, batch, number, updates, tasks_of_group
+def _count(applied, objective, model) -> tf.Operation:
+  """Groups updates, and counts the step once they are done."""
+  if objective.counter is model.global_step:
+    return optimizers.group(applied, model.global_step)
+  with tf.control_dependencies(applied):
+    counted = objective.counter.assign_add(1, read_value=False)
+  return optimizers.group([*applied, counted], model.global_step)
+
+
+def _run_batch(experiment, model, objective, batch, number, updates, gate_names
                ) -> _Pass:
   """Goes forward and backward over one batch."""
-  tasks = experiment.model.task
-  logits = graphs.forward(experiment, features_lib.Transformed(
-      batch.numbers, batch.ids), number, updates)
-  task_losses = losses.build(tasks, logits, batch.labels, batch.weights)
-  combined = weighting.build(experiment.training.joint.loss, tasks, task_losses)
-  if not tasks_of_group:
-    tasks_of_group.update(_tasks_of_groups(model, tasks, task_losses))
-  trained = [g for g in model.groups if not g.frozen]
-  sparse = [g.name for g in trained if _optimizer_of(
+  tasks = [t for t in experiment.model.task if t.name in objective.tasks]
+  network = graphs.forward(experiment, features_lib.Transformed(
+      batch.numbers, batch.ids), number, updates, wanted=objective.tasks)
+  task_losses = losses.build(experiment.model.task, network.logits,
+                             batch.labels, batch.weights)
+  combined = weighting.build(objective.loss, tasks, task_losses)
+  sparse = [g.name for g in objective.groups if _optimizer_of(
       experiment.training, g).WhichOneof("kind") == "lazy_adam"]
-  total = weighting.add_penalties(combined.loss, model.outline.penalties,
-                                  model.variables)
-  gradients = gradients_lib.densify(gradients_lib.build(
-      total, collections.OrderedDict(
-          (g.name, model.variables[g.name]) for g in trained)), sparse)
+  total = _add_penalties(combined.loss, experiment, model, objective, network)
+  gradients = gradients_lib.densify(
+      gradients_lib.build(total, objective.variables), sparse)
   return _Pass(gradients, combined.task_losses,
                tf.stack([task_losses[task.name].weight for task in tasks]),
-               combined.task_weights, total)
+               combined.task_weights, total,
+               _measure_gates(network.gates, gate_names))
+
+
+def _add_penalties(loss, experiment, model, objective, network) -> tf.Tensor:
+  """Adds all penalties to the total loss."""
+  loss = weighting.add_penalties(loss, model.outline.penalties,
+                                 objective.variables)
+  message = experiment.model
+  # Those of a task that is merely read are for its own steps.
+  owners = {"shared", *objective.tasks, *(
+      task.name for task in message.task if task.no_loss)}
+  terms = [p.value for p in network.penalties if p.owner in owners]
+  if message.HasField("soft_sharing"):
+    terms += column_penalties.build(
+        message.soft_sharing, task_graph.with_layers(message.task),
+        model.trainable)
+  return tf.add_n([loss, *terms]) if terms else loss
+
+
+def _measure_gates(gates, names: List[str]) -> tf.Tensor:
+  """Returns how gates use experts, and names what there is in `names`.
+
+  Of each gate the mean weight of each expert, `<gate>/<expert>`, and the mean
+  entropy of the weights, `<gate>/entropy`.
+  """
+  measured, found = [], []
+  with tf.name_scope("gate_use"):
+    for scope, gate in gates.items():
+      prefix = scope.partition("gate/")[0]
+      use = expert_mixing.gate_use(tf.stop_gradient(gate.weights))
+      measured += [use.mean, tf.reshape(use.entropy, [1])]
+      found += [f"{scope}/{expert[len(prefix):]}" for expert in gate.experts]
+      found.append(f"{scope}/entropy")
+    names[:] = found
+    return tf.concat(measured, 0) if measured else tf.zeros([0])
 
 
 def _accumulate(first, run, step, count, updates) -> _Pass:
@@ -163,7 +224,8 @@ def _accumulate(first, run, step, count, updates) -> _Pass:
     with tf.control_dependencies(its_updates):
       return [tf.identity(t) for t in (
           one.task_losses * one.label_weights, one.label_weights,
-          one.task_weights, one.total, *[found[i] for i in present])]
+          one.task_weights, one.total, one.gates,
+          *[found[i] for i in present])]
 
   def body(k, *sums):
     before = len(updates)
@@ -183,15 +245,15 @@ def _accumulate(first, run, step, count, updates) -> _Pass:
       lambda k, *unused: k < count, body, [second] + start,
       parallel_iterations=1, maximum_iterations=count - 1,
       name="accumulate_batches")
-  numerators, weights, task_weights, total = results[1:5]
+  numerators, weights, task_weights, total, gates = results[1:6]
   mean = [None] * len(flat)
-  for i, gradient in zip(present, results[5:]):
+  for i, gradient in zip(present, results[6:]):
     mean[i] = gradient / count
   gradients = collections.OrderedDict((name, []) for name in first.gradients)
   for name, gradient in zip(names, mean):
     gradients[name].append(gradient)
   return _Pass(gradients, tf.math.divide_no_nan(numerators, weights), weights,
-               task_weights / count, total / count)
+               task_weights / count, total / count, gates / count)
 
 
 def _optimizer_of(training, group):
@@ -236,7 +298,7 @@ def gradient_cosines(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   """
   tasks = experiment.model.task
   logits = graphs.forward(experiment, features_lib.Transformed(
-      batch.numbers, batch.ids), number)
+      batch.numbers, batch.ids), number).logits
   task_losses = losses.build(tasks, logits, batch.labels, batch.weights)
   trained = {v.op.name: v for group in model.groups if not group.frozen
              for v in model.variables[group.name]}
@@ -245,10 +307,10 @@ def gradient_cosines(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   if not shared:
     return {}
   flat = {}
-  for task in tasks:
-    gradients = tf.gradients(task_losses_ops.mean(task_losses[task.name]),
-                             shared, unconnected_gradients="zero")
-    flat[task.name] = tf.concat(
+  for task, loss in task_losses.items():
+    gradients = tf.gradients(task_losses_ops.mean(loss), shared,
+                             unconnected_gradients="zero")
+    flat[task] = tf.concat(
         [tf.reshape(tf.convert_to_tensor(g), [-1]) for g in gradients], 0)
   names = list(flat)
   return {
@@ -270,30 +332,23 @@ def _check_reached(groups, gradients):
     raise config.ConfigErrors(errors)
 
 
-def _tasks_of_groups(model, tasks, task_losses):
+def _tasks_of_groups(model, objective) -> Dict[str, List[str]]:
   """Returns the names of the tasks whose losses reach each group."""
-  variables = [v for some in model.variables.values() for v in some]
-  reached = {task.name: variable_groups.reached(task_losses[task.name].sum,
-                                                variables) for task in tasks}
-  for task, variable in model.log_variances.items():
-    reached[task].add(variable.op.name)
-  return {group: [task for task, found in reached.items()
-                  if found & {v.op.name for v in members}]
-          for group, members in model.variables.items()}
+  return {group: [task for task in objective.tasks
+                  if model.reached[task] & {v.op.name for v in members}]
+          for group, members in objective.variables.items()}
 
 
-def _conditions(model, tasks_of_group, tasks, label_weights, may_lack_labels,
-                step):
+def _conditions(objective, tasks_of_group, label_weights, lacking, step):
   """Returns whether each group is to be updated, where that can be in doubt."""
-  places = {task.name: t for t, task in enumerate(tasks)}
-  lacking = {task for task, may in zip(places, may_lack_labels) if may}
+  places = {task: t for t, task in enumerate(objective.tasks)}
   conditions = {}
   for group, users in tasks_of_group.items():
     if users and lacking.issuperset(users):
       with tf.name_scope(f"has_labels/{group}"):
         conditions[group] = tf.reduce_any(tf.stack(
             [label_weights[places[task]] for task in users]) > 0)
-  for group in model.groups:
+  for group in objective.groups:
     if group.start_step:
       with tf.name_scope(f"has_started/{group.name}"):
         started = step >= group.start_step

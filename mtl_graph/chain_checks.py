@@ -1,0 +1,89 @@
+"""Finds what is wrong with tasks that are made of, or taken over from, others.
+"""
+
+from mtl_graph import config
+from mtl_graph import field_checks
+from mtl_graph.protos import model_pb2
+
+# Fields of a task that is a product: it has no layers of its own.
+_OF_OWN_LAYERS = ("tower", "estimate", "reads", "transfer")
+
+
+def check(task: model_pb2.Task, model: model_pb2.Model, path: str,
+          report: field_checks.Report) -> None:
+  """Reports what is wrong with `product`, `transfer`, `no_loss` and `reads`.
+
+  Args:
+    task: The task.
+    model: The model that it belongs to.
+    path: Where the task sits in the experiment.
+    report: Takes a field's path and its problem.
+  """
+  if task.reads and model.WhichOneof("sharing") != "hard_sharing":
+    report(f"{path}.reads", "found it beside another sharing; allowed: under "
+           "hard_sharing")
+  others = {other.name: other for other in model.task
+            if other.name != task.name}
+  if task.HasField("product"):
+    _check_product(task, others, path, report)
+  if task.HasField("transfer"):
+    _check_transfer(task, others, f"{path}.transfer", report)
+  if task.no_loss:
+    readers = [other.name for other in model.task
+               if task.name in other.product.task and not other.no_loss]
+    readers += [other.name for other in model.task if any(
+        e.task == task.name and not e.stop_gradient for e in other.estimate)]
+    if not readers:
+      report(f"{path}.no_loss", "found it on a task that nothing else trains; "
+             "allowed: on a factor of a product, or where an estimate with "
+             "stop_gradient: false is read")
+
+
+def _check_product(task, others, path, report) -> None:
+  if task.WhichOneof("head") not in ("binary", None):
+    report(f"{path}.product", "found it on "
+           f"{field_checks.a_task(task.WhichOneof('head'))}; allowed: on a "
+           "binary task")
+  for field in _OF_OWN_LAYERS:
+    found = getattr(task, field)
+    present = (task.HasField(field) if field in ("tower", "transfer")
+               else len(found))
+    if present:
+      report(f"{path}.{field}", "found it beside product; allowed: on tasks "
+             "with layers of their own")
+  factors = list(task.product.task)
+  if len(factors) < 2:
+    report(f"{path}.product.task", f"found {len(factors)}; allowed: at least "
+           "2")
+  for i, name in enumerate(factors):
+    where = f"{path}.product.task[{i}]"
+    _check_other(name, others, where, report, ("binary",))
+    if name in factors[:i]:
+      report(where, f"found '{name}' a second time; allowed: each once")
+
+
+def _check_transfer(task, others, path, report) -> None:
+  transfer = task.transfer
+  earlier = others.get(transfer.task)
+  _check_other(transfer.task, others, f"{path}.task", report)
+  if earlier is not None and earlier.HasField("product"):
+    report(f"{path}.task", f"found '{transfer.task}', which is a product; "
+           "allowed: a task with a tower or a head of its own")
+  field_checks.at_least(transfer, "calibration_weight", 0, path, report)
+  heads = {task.WhichOneof("head"),
+           earlier.WhichOneof("head") if earlier is not None else "binary"}
+  if transfer.calibration_weight and heads != {"binary"}:
+    report(f"{path}.calibration_weight",
+           f"found {transfer.calibration_weight:g} where not both tasks are "
+           "binary; allowed: 0")
+
+
+def _check_other(name, others, path, report, heads=()) -> None:
+  """Reports a name that is not that of another task of one of some kinds."""
+  allowed = [other for other, message in others.items()
+             if not heads or message.WhichOneof("head") in heads]
+  if name not in allowed:
+    report(path, f"found '{name}'; allowed: another "
+           + "".join(f"{head} " for head in heads) + "task"
+           + (config.nearest(name, allowed)
+              or f": {', '.join(allowed) or 'there is none'}"))
