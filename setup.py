@@ -69,12 +69,12 @@ setuptools.setup(
         # Reads Parquet files.
         "parquet": ["pyarrow>=17,<27"],
         # Runs the tests: scikit-learn is the metrics' independent reference,
-        # data frames come from pandas.
+        # data frames come from pandas, a tool draws with matplotlib.
         "test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4",
                  "scikit-learn>=1.5,<2", "grpcio-tools==1.76.0",
-                 "pandas>=2.2,<4", "pyarrow>=17,<27"],
-        # Runs tools/compare_flights.py.
-        "compare": ["scikit-learn>=1.5,<2"],
+                 "pandas>=2.2,<4", "pyarrow>=17,<27", "matplotlib>=3.8,<4"],
+        # Runs tools/compare_*.py.
+        "compare": ["scikit-learn>=1.5,<2", "matplotlib>=3.8,<4"],
     },
     cmdclass={"build_py": BuildPy},
 )

@@ -1,12 +1,18 @@
 """Finds what is wrong with tasks that are made of, or taken over from, others.
 """
 
+from typing import Sequence, Set
+
 from mtl_graph import config
 from mtl_graph import field_checks
+from mtl_graph import task_graph
 from mtl_graph.protos import model_pb2
 
 # Fields of a task that is a product: it has no layers of its own.
 _OF_OWN_LAYERS = ("tower", "estimate", "reads", "transfer")
+
+# Fields of a task that are about its loss.
+_OF_LOSSES = ("weight", "additional_loss")
 
 
 def check(task: model_pb2.Task, model: model_pb2.Model, path: str,
@@ -19,7 +25,7 @@ def check(task: model_pb2.Task, model: model_pb2.Model, path: str,
     path: Where the task sits in the experiment.
     report: Takes a field's path and its problem.
   """
-  if task.reads and model.WhichOneof("sharing") != "hard_sharing":
+  if task.reads and model.WhichOneof("sharing") not in ("hard_sharing", None):
     report(f"{path}.reads", "found it beside another sharing; allowed: under "
            "hard_sharing")
   others = {other.name: other for other in model.task
@@ -29,14 +35,31 @@ def check(task: model_pb2.Task, model: model_pb2.Model, path: str,
   if task.HasField("transfer"):
     _check_transfer(task, others, f"{path}.transfer", report)
   if task.no_loss:
-    readers = [other.name for other in model.task
-               if task.name in other.product.task and not other.no_loss]
-    readers += [other.name for other in model.task if any(
-        e.task == task.name and not e.stop_gradient for e in other.estimate)]
-    if not readers:
+    if task.name not in _trained(model.task):
       report(f"{path}.no_loss", "found it on a task that nothing else trains; "
              "allowed: on a factor of a product, or where an estimate with "
-             "stop_gradient: false is read")
+             "stop_gradient: false is read, of tasks that are trained")
+    for field in _OF_LOSSES:
+      if _is_set(task, field):
+        report(f"{path}.{field}", "found it beside no_loss; allowed: on tasks "
+               "with a loss")
+
+
+def _trained(tasks: Sequence[model_pb2.Task]) -> Set[str]:
+  """Returns the names of the tasks whose logits a loss reaches."""
+  reads = {task.name: [*task.product.task, *(
+      e.task for e in task.estimate if not e.stop_gradient)] for task in tasks}
+  found, pending = set(), task_graph.with_loss(tasks)
+  while pending:
+    name = pending.pop()
+    if name in reads and name not in found:
+      found.add(name)
+      pending += reads[name]
+  return found
+
+
+def _is_set(task, field) -> bool:
+  return any(f.name == field for f, _ in task.ListFields())
 
 
 def _check_product(task, others, path, report) -> None:
@@ -45,10 +68,7 @@ def _check_product(task, others, path, report) -> None:
            f"{field_checks.a_task(task.WhichOneof('head'))}; allowed: on a "
            "binary task")
   for field in _OF_OWN_LAYERS:
-    found = getattr(task, field)
-    present = (task.HasField(field) if field in ("tower", "transfer")
-               else len(found))
-    if present:
+    if _is_set(task, field):
       report(f"{path}.{field}", "found it beside product; allowed: on tasks "
              "with layers of their own")
   factors = list(task.product.task)

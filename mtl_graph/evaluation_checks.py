@@ -46,19 +46,23 @@ def check(experiment: experiment_pb2.Experiment,
              + " and ".join(row_sets.path(experiment.data, split)
                             for split in measured)
              + "; allowed: with rows to measure")
-  heads = {t.name: t.WhichOneof("head") for t in experiment.model.task}
+  tasks = {task.name: task for task in experiment.model.task}
   seen = set()
   for i, metrics_of_task in enumerate(evaluation.task_metrics):
     path = f"evaluation.task_metrics[{i}]"
     name = metrics_of_task.task
-    if name not in heads:
-      report(f"{path}.task", f"no task '{name}'; allowed: {', '.join(heads)}"
-             f"{config.nearest(name, heads)}")
+    if name not in tasks:
+      report(f"{path}.task", f"no task '{name}'; allowed: {', '.join(tasks)}"
+             f"{config.nearest(name, tasks)}")
     elif name in seen:
       report(f"{path}.task", f"found '{name}' a second time; allowed: each "
              "task once")
+    elif not outline.has_label(tasks[name]):
+      report(f"{path}.task", f"found '{name}', which has no label; allowed: "
+             "tasks that have one")
     else:
-      _check_task_metrics(metrics_of_task, heads[name], path, report)
+      _check_task_metrics(metrics_of_task, tasks[name].WhichOneof("head"), path,
+                          report)
     seen.add(name)
   for i, rule in enumerate(evaluation.slice):
     path = f"evaluation.slice[{i}]"

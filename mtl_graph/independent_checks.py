@@ -21,9 +21,8 @@ def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
   field_checks.at_least(training, "num_rounds", 1, "training", report)
   for field in ("num_steps", "num_epochs"):
     if training.HasField(field):
-      report(f"training.{field}", f"found {getattr(training, field):g}; "
-             "allowed: in joint training only; independent training takes "
-             "num_rounds")
+      report(f"training.{field}", f"found {getattr(training, field)}; allowed: "
+             "in joint training only; independent training takes num_rounds")
   if training.summaries.gradient_cosine:
     report("training.summaries.gradient_cosine", "found it in independent "
            "training; allowed: in joint training")
@@ -51,7 +50,8 @@ def _check_tasks(experiment, report) -> None:
     where = f"{path}[{i}]"
     if task.name not in trained:
       report(f"{where}.name", f"no task '{task.name}' that has a loss; allowed: "
-             f"{', '.join(trained)}{config.nearest(task.name, trained)}")
+             f"{', '.join(trained) or 'none'}"
+             f"{config.nearest(task.name, trained)}")
     elif task.name in seen:
       report(f"{where}.name", f"found '{task.name}' a second time; allowed: "
              "each task once")
@@ -87,6 +87,6 @@ def _check_task(experiment, task, path, report) -> None:
            if not source.task or task.name in source.task]
   if task.source not in names:
     report(f"{path}.source", f"no source '{task.source}' that labels task "
-           f"'{task.name}'; allowed: "
-           + (", ".join(names) or "none, as there is no data.source")
+           f"'{task.name}'; allowed: " + (", ".join(names) or "none, as there "
+                                          "is no such source")
            + config.nearest(task.source, names))

@@ -1,11 +1,18 @@
 """Finds what is wrong with layers, one by one."""
 
+from typing import Sequence
+
 from mtl_graph import field_checks
 from mtl_graph import layer_outline
 from mtl_graph.protos import layers_pb2
 
 
-def check(layers, path: str, report: field_checks.Report) -> None:
+# What a residual calls the layer that fits its input to its output.
+_OF_RESIDUALS = ("projection",)
+
+
+def check(layers, path: str, report: field_checks.Report,
+          reserved: Sequence[str] = ()) -> None:
   """Reports what is wrong with each of the layers of a stack.
 
   Whether one fits to the next `layer_outline.build` says.
@@ -14,12 +21,14 @@ def check(layers, path: str, report: field_checks.Report) -> None:
     layers: The `Layer` messages.
     path: Where the stack sits in the experiment.
     report: Takes a field's path and its problem.
+    reserved: Names that no layer may have, as they stand for something else in
+      its scope.
   """
   names = layer_outline.layer_names(layers)
   for i, layer in enumerate(layers):
     where = f"{path}.layer[{i}]"
     if layer.HasField("name"):
-      field_checks.name(layer.name, f"{where}.name", report)
+      field_checks.name(layer.name, f"{where}.name", report, reserved)
     if names[i] in names[:i]:
       report(where, f"found the name '{names[i]}' a second time; allowed: each "
              "name once in its scope")
@@ -48,7 +57,7 @@ def check(layers, path: str, report: field_checks.Report) -> None:
     elif kind == "residual":
       if not layer.residual.layer:
         report(f"{where}.layer", "found none; allowed: at least one")
-      check(layer.residual.layer, where, report)
+      check(layer.residual.layer, where, report, _OF_RESIDUALS)
     elif kind == "activation" and not layer.activation.HasField("function"):
       report(f"{where}.function", "found nothing; required")
 

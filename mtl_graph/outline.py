@@ -66,12 +66,14 @@ def build(experiment: experiment_pb2.Experiment,
       outline.tensors[f"head/{name}"] = (1,)
       continue
     read = shapes[name]
-    if task.estimate:
-      if len(read) != 1 and layer_outline.is_known(read):
+    if task.estimate and len(read) != 1:
+      if layer_outline.is_known(read):
         report(f"{path}.estimate", "found it beside an image of "
                f"{layer_outline.describe(read)}; allowed: where the shared "
                "part ends in a vector")
-      read = (read[-1] + sum(
+      read = (0, 0, 0)
+    elif task.estimate:
+      read = (read[0] + sum(
           _estimate_width(model.task[places[e.task]], e.form)
           for e in task.estimate if e.task in places),)
     read = layer_outline.build(task.tower.layer, f"tower/{name}", read, outline,
@@ -94,9 +96,21 @@ def build(experiment: experiment_pb2.Experiment,
 
 def _report_idle(model, report) -> None:
   """Reports layers without any input, where no feature is in the deep part."""
-  idle = sharing_outline.stacks_of(model)
-  idle.update((f"model.task[{i}].tower", task.tower.layer)
-              for i, task in enumerate(model.task) if not task.estimate)
+  kind, idle = model.WhichOneof("sharing"), {}
+  if kind == "hard_sharing":
+    idle = sharing_outline.stacks_of(model)
+  elif kind:
+    report(f"model.{kind}", "found it with nothing to read, as no feature is in"
+           " the deep part; allowed: hard_sharing without layers")
+  reading = {task.name for task in model.task if task.estimate}
+  for i, task in enumerate(model.task):
+    if task.name not in reading:
+      idle[f"model.task[{i}].tower"] = task.tower.layer
+    if task.HasField("transfer") and not reading.issuperset(
+        [task.name, task.transfer.task]):
+      report(f"model.task[{i}].transfer", "found it with nothing to take over, "
+             "as no feature is in the deep part; allowed: between tasks that "
+             "read estimates")
   for path, layers in idle.items():
     if layers:
       report(path, "found layers that have nothing to read, as no feature is "
@@ -289,10 +303,10 @@ def label_slices(tasks: Sequence[model_pb2.Task]) -> Dict[str, slice]:
 
 
 def metric_names(experiment: experiment_pb2.Experiment) -> List[str]:
-  """Returns every metric as `<task>/<metric>`."""
+  """Returns every metric of the tasks with a label, as `<task>/<metric>`."""
   configured = {m.task: m for m in experiment.evaluation.task_metrics}
   names = []
-  for task in experiment.model.task:
+  for task in filter(has_label, experiment.model.task):
     head = task.WhichOneof("head")
     names += [f"{task.name}/{metric}" for metric in METRICS.get(head, ())]
     names += [f"{task.name}/{metric}" for metric in task_metric_names(

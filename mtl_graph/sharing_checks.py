@@ -8,10 +8,14 @@ from mtl_graph import field_checks
 from mtl_graph import layer_checks
 from mtl_graph import layer_outline
 from mtl_graph import sharing_outline
+from mtl_graph import task_graph
 from mtl_graph.protos import model_pb2
 
 # The stacks that may be empty: tasks share features then, or p is u.
 _MAY_BE_EMPTY = ("trunk", "gate", "second", "transition", "forward")
+
+# What lies in the scope of a gate beside its layers.
+_OF_GATES = ("kernel", "bias", "selector", "digit")
 
 
 def check(model: model_pb2.Model, report: field_checks.Report) -> None:
@@ -25,16 +29,18 @@ def check(model: model_pb2.Model, report: field_checks.Report) -> None:
   if kind is None:
     return
   for path, layers in sharing_outline.stacks_of(model).items():
-    layer_checks.check(layers, path, report)
+    layer_checks.check(layers, path, report,
+                       _OF_GATES if path.endswith("gate") else ())
     if not layers and not path.endswith(_MAY_BE_EMPTY):
       report(f"{path}.layer", "found none; allowed: at least one")
   message, path = getattr(model, kind), f"model.{kind}"
   if kind == "hard_sharing":
     field_checks.names(message.branch, f"{path}.branch", report, reserved=())
   elif kind == "soft_sharing":
-    _check_soft_sharing(message, len(model.task), path, report)
+    _check_soft_sharing(message, len(task_graph.with_layers(model.task)), path,
+                        report)
   elif kind == "mixture_of_experts":
-    field_checks.at_least(message, "num_experts", 1, path, report)
+    _check_count(message, "num_experts", 1, path, report)
     _check_gate(message.gate, f"{path}.gate", report)
   elif kind == "customized_gate_control":
     _check_counts(message, 0, path, report)
@@ -51,15 +57,17 @@ def check(model: model_pb2.Model, report: field_checks.Report) -> None:
 
 def _check_soft_sharing(message, tasks, path, report) -> None:
   names = layer_outline.layer_names(message.column.layer)
+  kind = message.WhichOneof("units")
+  for field in ("parameter_distance", kind):
+    if tasks == 1 and field and message.HasField(field):
+      report(f"{path}.{field}", "found it with one column; allowed: with two "
+             "tasks or more that have one")
   for field in ("parameter_distance", "trace_norm"):
     if message.HasField(field):
       _check_penalty(getattr(message, field), names, f"{path}.{field}", report)
-  kind = message.WhichOneof("units")
   if kind is None:
     return
   unit, path = getattr(message, kind), f"{path}.{kind}"
-  if tasks == 1:
-    report(path, "found it with one task; allowed: with two tasks or more")
   _check_part(unit, "own_share", path, report)
   if kind == "sluice":
     field_checks.at_least(unit, "subspaces", 1, path, report)
@@ -109,10 +117,20 @@ def _check_gate(gate, path, report) -> None:
 
 
 def _check_counts(message, least_shared, path, report) -> None:
-  field_checks.at_least(message, "shared_experts", least_shared, path, report)
-  field_checks.at_least(message, "task_experts", 0, path, report)
+  _check_count(message, "shared_experts", least_shared, path, report)
+  _check_count(message, "task_experts", 0, path, report)
   if message.shared_experts == 0 and message.task_experts == 0:
     report(path, "found no expert at all; allowed: at least one")
+
+
+def _check_count(message, field, low, path, report) -> None:
+  """Reports too few experts, or too many."""
+  most = sharing_outline.MOST_EXPERTS
+  if getattr(message, field) > most:
+    report(f"{path}.{field}", f"found {getattr(message, field)}; allowed: at "
+           f"most {most}")
+  else:
+    field_checks.at_least(message, field, low, path, report)
 
 
 def _check_blocks(blocks, path, report) -> None:

@@ -207,8 +207,8 @@ def _soft_sharing(config_, tasks, shape, outline, report) -> Dict[str, Shape]:
     return result
   for name in names:
     if unit.subspaces > 0 and widths[name] % unit.subspaces:
-      report(path, f"found a layer '{name}' of width {widths[name]} in "
-             f"{unit.subspaces} subspaces; allowed: a width that they divide")
+      report(f"{path}.subspaces", f"found {unit.subspaces} of a layer '{name}' "
+             f"of width {widths[name]}; allowed: a number that divides it")
     outline.variables[f"sluice/{name}/alpha"] = [
         len(tasks) * unit.subspaces] * 2
   shapes = [outline.tensors[f"column/{tasks[0]}/{name}"] for name in names]

@@ -207,14 +207,14 @@ MODEL = (
          "click, tier; nearest: 'click'", process=True),
     _set("estimate_of_itself",
          "model.task[1].estimate[0]={task: 'spent' form: VALUE}",
-         "^model.task.estimate: found the cycle spent <- spent; allowed: "),
+         "^model.task: found tasks that read each other, spent <- spent; all"),
     _set("estimates_in_a_circle_of_2",
          "model.task[0].estimate=[{task: 'spent' form: VALUE}]",
-         "^model.task.estimate: found the cycle click <- spent <- click; allo"),
+         "^model.task: found tasks that read each other, click <- spent <- cl"),
     _flags("estimates_in_a_circle_of_3",
            ["--set=model.task[0].estimate=[{task: 'tier' form: LOGIT}]",
             "--set=model.task[2].estimate=[{task: 'spent' form: VALUE}]"],
-           "^model.task.estimate: found the cycle click <- tier <- spent <- c"),
+           "^model.task: found tasks that read each other, click <- tier <- s"),
     _set("probability_of_regression",
          "model.task[2].estimate=[{task: 'spent' form: PROBABILITY}]",
          r"^model.task\[2\].estimate\[0\].form: found PROBABILITY of a "
@@ -273,10 +273,6 @@ MODEL = (
           'multiclass { vocabulary_file: "tiers.txt" }',
           "multiclass.vocabulary_file: 'tiers.txt' cannot be read; allowed: U",
           prepare=(_content("tiers.txt", b"\xff\xfe\n"),)),
-    _text("mixture_of_experts", "hard_sharing { trunk { " + _TRUNK + " } }",
-          "mixture_of_experts { num_experts: 2 }",
-          "^model.mixture_of_experts: parses, but this version does not build "
-          "it; allowed: hard_sharing"),
 )
 
 TRAINING = (
@@ -327,9 +323,6 @@ TRAINING = (
            "allowed: groups that get a gradient, or frozen: true"),
     _set("num_rounds_in_joint_training", "training.num_rounds=3",
          "^training.num_rounds: found 3; allowed: in independent training onl"),
-    _set("independent", "training.independent={}",
-         "^training.independent: parses, but this version does not build it; "
-         "allowed: joint"),
     _set("pcgrad", "training.joint.gradient_balancing={pcgrad {}}",
          "^training.joint.gradient_balancing: parses, but this version does no"
          "t build it; allowed: leave it out"),

@@ -18,19 +18,24 @@ import warnings
 from absl.testing import absltest
 from absl.testing import parameterized
 
+from tests import broken_chains
 from tests import broken_experiments
 from tests import broken_features
 from tests import broken_files
+from tests import broken_independent
 from tests import broken_labels
 from tests import broken_layers
 from tests import broken_optimizers
 from tests import broken_records
 from tests import broken_selection
+from tests import broken_sharing
 from tests import broken_sources
 from tests import broken_tables
 from tests import broken_texts
 from tests import broken_training
 from tests import image_experiment
+from tests import independent_experiment
+from tests import sharing_experiment
 from tests import small_experiment
 from tests import sources_experiment
 from tests import wide_experiment
@@ -38,13 +43,15 @@ from tests import wide_experiment
 _EXPERIMENTS = (
     broken_texts.CASES + broken_experiments.CASES + broken_features.CASES
     + broken_labels.CASES + broken_layers.CASES + broken_optimizers.CASES
-    + broken_selection.CASES + broken_sources.CASES + broken_training.CASES)
+    + broken_selection.CASES + broken_sources.CASES + broken_training.CASES
+    + broken_sharing.CASES + broken_chains.CASES + broken_independent.CASES)
 _DATA_FILES = (
     broken_files.DATA_FILES + broken_records.CASES + broken_sources.DATA_FILES
     + broken_tables.CASES)
 _CASES = _EXPERIMENTS + _DATA_FILES + broken_files.RUNS + broken_files.EXPORTS
 _BASES = {"small": small_experiment, "wide": wide_experiment,
-          "image": image_experiment, "sources": sources_experiment}
+          "image": image_experiment, "sources": sources_experiment,
+          "sharing": sharing_experiment, "independent": independent_experiment}
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _MOST_LINES = 10
 # What only those who write the engine should ever read.
@@ -169,7 +176,7 @@ class BrokenExperimentsTest(parameterized.TestCase):
   def test_there_are_enough(self):
     names = [case.name for case in _CASES]
     self.assertLen(set(names), len(names))
-    self.assertGreaterEqual(len(_EXPERIMENTS), 550)
+    self.assertGreaterEqual(len(_EXPERIMENTS), 700)
     self.assertGreaterEqual(len(_DATA_FILES), 170)
     self.assertGreaterEqual(
         sum(case.launcher != "train" for case in _CASES), 25)

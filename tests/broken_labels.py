@@ -216,8 +216,8 @@ ESTIMATES = (
         "[{task: 'flags' form: VALUE}]", "[0].form",
         "found VALUE of a multilabel task; allowed: PROBABILITY, LOGIT"),
     _wide("estimates_of_each_other", "model.task[3].estimate=[{task: 'topics' "
-          "form: LOGIT}]", "model.task.estimate: found the cycle tier <- topics"
-          " <- tier; allowed: estimates without cycles"),
+          "form: LOGIT}]", "model.task: found tasks that read each other, tier "
+          "<- topics <- tier; allowed: no cycles"),
 )
 
 CASES = COLUMNS + CONDITIONS + HEADS + LOSSES + ADDITIONAL + ESTIMATES

@@ -75,7 +75,7 @@ CASES = (
     _sources("label_by_what_has_none",
              ("model.task[name=click]={name: 'click' binary {} no_loss: true}",
               "model.task[name=spent].estimate[0].stop_gradient=false",
-              f"{_ADS}.task=['spent']"),
+              f"{_ADS}.task=['spent']", "evaluation={}"),
              "data.source[0].task[0]: found 'spent' without 'click', by whose "
              "label that of 'spent' counts or not; allowed: with it",
              "model.task[1].label.only_when[0].task: found 'click', which has "

@@ -130,6 +130,46 @@ class CheckTest(parameterized.TestCase):
     self.assertEmpty(_problems(rule, validation="",
                                arrays=["train", "validation"])[0])
 
+  @parameterized.named_parameters(
+      ("good", f"{_STOPPING}"),
+      ("nothing", "{}", ".metric: no metric ''; allowed: ...",
+       ".goal: found nothing; allowed: MAXIMIZE or MINIMIZE",
+       ".patience: found nothing; allowed: at least 1"),
+      ("limits", "{ metric: 'count/rmse' goal: MINIMIZE patience: 0 min_delta: "
+       "-1 }", ".patience: found 0; allowed: at least 1",
+       ".min_delta: found -1.0; allowed: at least 0"))
+  def test_of_a_task_of_independent_training(self, rule, *expected):
+    problems, _ = _problems(
+        "every_steps: 1 } training { independent { task {} task { "
+        f"early_stopping {rule} }} }}")
+    path = "training.independent.task[1].early_stopping"
+    self.assertLen(problems, len(expected))
+    for found, line in zip(problems, expected):
+      self.assertStartsWith(found, path + line.removesuffix("..."))
+
+  def test_of_a_task_without_measurements(self):
+    training = ("} training { independent { task { early_stopping "
+                f"{_STOPPING} }} }}")
+    path = "training.independent.task[0].early_stopping"
+    self.assertEqual(_problems(training, validation="")[0], [
+        f"{path}: found it without data.validation; allowed: with validation "
+        "rows only",
+        f"{path}: found it with evaluation.every_steps: 0; allowed: with "
+        "every_steps of at least 1"])
+
+  def test_task_without_a_label(self):
+    text = ("data { validation { npz {} } } model { task { name: 'a' binary {} "
+            "no_loss: true %s } } evaluation { every_steps: 1 best { metric: "
+            "'a/auc' goal: MAXIMIZE } task_metrics { task: 'a' k: 1 } }")
+    for label, count in (("", 2), ("label { column: 'b' }", 0)):
+      problems = []
+      evaluation_checks.check(config.parse(text % label), None,
+                              lambda *problem: problems.append(problem))
+      self.assertLen(problems, count)
+      self.assertContainsSubset([
+          ("evaluation.task_metrics[0].task", "found 'a', which has no label; "
+           "allowed: tasks that have one")][:count], problems)
+
   def test_rows_of_sources(self):
     rule = f"every_steps: 1 best {_BEST} slice {{ column: 'c' }}"
     source = "source { name: 's' } source { name: 't' validation {} }"

@@ -162,9 +162,62 @@ _ANY_GROUPS = (
     "training={ num_steps: 2 joint { loss { sum {} } } default_optimizer { adam"
     " { learning_rate { constant: 1 } } } }")
 
+# What tasks share in place of the trunk.
+_DENSE = "layer { dense { units: 4 } }"
+_FIRST = "layer { name: 'first' dense { units: 4 } }"
+_FACTOR = "layer { name: 'first' weight: 2 }"
+_SHARINGS = (
+    f"soft_sharing={{ column {{ {_FIRST} {_DENSE} }} parameter_distance {{ "
+    f"weight: 1 to: MEAN {_FACTOR} }} trace_norm {{ weight: 1 flattening: "
+    f"TUCKER epsilon: 1 {_FACTOR} }} cross_stitch {{ after: 'first' own_share: "
+    "0.8 } }",
+    f"soft_sharing={{ column {{ {_FIRST} {_DENSE} }} sluice {{}} }}",
+    f"mixture_of_experts={{ num_experts: 2 expert {{ {_DENSE} }} gate {{ "
+    "softmax { use_bias: true initializer { constant: 0 } } "
+    f"{_DENSE} }} }}",
+    f"customized_gate_control={{ expert {{ {_DENSE} }} gate {{ dselect_k {{ "
+    "num_selected: 1 } } }",
+    f"progressive_layered_extraction={{ level {{ expert {{ {_DENSE} }} }} "
+    f"level {{ task_experts: 2 expert {{ {_DENSE} }} }} gate {{}} }}",
+    f"task_attention={{ block {{ first {{ {_DENSE} }} second {{ {_DENSE} }} "
+    f"transition {{ {_DENSE} }} attention_units: 2 }} block {{ first {{ "
+    f"{_DENSE} }} forward {{ {_DENSE} }} attention_units: 3 }} }}",
+)
+_BRANCHES_AND_CHAINS = (
+    f"model.hard_sharing={{ trunk {{ {_DENSE} }} branch {{ name: 'deep' reads: "
+    f"['trunk/dense', 'features'] {_DENSE} }} }}",
+    "model.task[name=one].reads=['branch/deep', 'trunk']",
+    "model.task[name=yes].no_loss=true",
+    "model.task[name=yes].additional_loss=[]",
+    "model.task[name=no].transfer={ task: 'yes' calibration_weight: 1 }",
+    "model.task[name=set]={ name: 'set' binary {} product { task: ['yes', "
+    "'no'] } }",
+    "serving={ task: 'set' }",
+)
+_INDEPENDENT = """training={
+  num_rounds: 2 default_optimizer { adam { learning_rate { constant: 1 } } }
+  group { name: "held" scope: "trunk" frozen: true }
+  independent {
+    order: INTERLEAVED
+    task {
+      name: "no" iterations: 3 batch_size: 4 clipping { norm: 1 }
+      weight_decay: 0.1 source: "a"
+      optimizer { momentum { learning_rate { constant: 1 } } }
+      early_stopping {
+        metric: "no/loss" goal: MINIMIZE patience: 2 min_delta: 1
+      }
+    }
+    %s
+  }
+}""" % " ".join(f"task {{ name: '{name}' }}" for name in (
+    "yes", "kind", "size", "one", "set", "events", "stars", "range"))
+
 # Overrides, each tuple of which makes another valid experiment of `TEXT`.
 VARIANTS = (
     ("data.test={ csv { path: 'rows' } }",),
+    *((_ANY_GROUPS, f"model.{sharing}") for sharing in _SHARINGS),
+    (_ANY_GROUPS, *_BRANCHES_AND_CHAINS),
+    (_SOURCES % ("", "", ""), _INDEPENDENT),
     ("training.joint.loss={ weighted_sum {} }",
      "model.task[name=yes].weight=2"),
     ("training.joint.loss={ uncertainty {} }",),

@@ -29,11 +29,11 @@ _GOOD = {
 }
 
 
-def _problems(text):
+def _problems(text, *reserved):
   problems = []
   layer_checks.check(
       text_format.Parse(text, layers_pb2.LayerStack()).layer, "at",
-      lambda path, problem: problems.append(f"{path}: {problem}"))
+      lambda path, problem: problems.append(f"{path}: {problem}"), *reserved)
   return problems
 
 
@@ -97,6 +97,41 @@ class CheckTest(parameterized.TestCase):
     kind = layer.split(" ")[0]
     self.assertEqual(_problems(f"layer {{ {layer} }}"), [
         f"at.layer[0].{kind}{problem}" for problem in expected])
+
+
+class NamesTest(parameterized.TestCase):
+  _FORM = ("allowed: a lower-case letter, then lower-case letters, digits and "
+           "'_'")
+  _TWICE = "a second time; allowed: each name once in its scope"
+
+  @parameterized.named_parameters(
+      ("good", "layer { name: 'a' flatten {} } layer { name: 'b_2' flatten {} }"
+       " layer { flatten {} } layer { flatten {} }"),
+      # The name of one counts for none of the others.
+      ("number_of_none", "layer { name: 'a' flatten {} } layer { flatten {} } "
+       "layer { name: 'flatten_1' flatten {} }"),
+      ("form", "layer { name: '' flatten {} } layer { name: 'A/b' flatten {} }",
+       f"at.layer[0].name: found ''; {_FORM}",
+       f"at.layer[1].name: found 'A/b'; {_FORM}"),
+      ("twice", "layer { name: 'a' flatten {} } layer { name: 'a' residual { "
+       "layer { name: 'a' flatten {} } } }",
+       f"at.layer[1]: found the name 'a' {_TWICE}"),
+      ("as_one_is_called_anyway", "layer { name: 'flatten_1' flatten {} } layer "
+       "{ flatten {} } layer { flatten {} }",
+       f"at.layer[2]: found the name 'flatten_1' {_TWICE}"),
+      ("of_a_projection", "layer { name: 'projection' residual { layer { name: "
+       "'projection' flatten {} } } }",
+       "at.layer[0].residual.layer[0].name: found 'projection', which is "
+       "reserved; allowed: any name but projection"))
+  def test_names(self, layers, *expected):
+    self.assertEqual(_problems(layers), list(expected))
+
+  def test_reserved_names(self):
+    text = ("layer { name: 'kernel' residual { layer { name: 'kernel' flatten "
+            "{} } } }")
+    self.assertEqual(_problems(text, ("kernel", "bias")), [
+        "at.layer[0].name: found 'kernel', which is reserved; allowed: any name"
+        " but kernel, bias"])
 
 
 class CheckWeightsTest(parameterized.TestCase):

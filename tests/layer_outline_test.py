@@ -35,6 +35,13 @@ class LayerNamesTest(absltest.TestCase):
             "layer_1"])
     self.assertEqual(layer_outline.layer_names([]), [])
 
+  def test_by_their_own_names_which_count_for_no_number(self):
+    self.assertEqual(layer_outline.layer_names(_layers("""
+        layer { dense {} } layer { name: "wide" dense {} } layer { dense {} }
+        layer { name: "dropout" dense {} } layer { dropout {} }
+        layer { name: "end" }""")), [
+            "dense", "wide", "dense_1", "dropout", "dropout", "end"])
+
 
 class PairTest(parameterized.TestCase):
 
@@ -110,6 +117,22 @@ class BuildTest(parameterized.TestCase):
     self.assertEqual(list(found.variables.items()),
                      [(f"s/{n}", v) for n, v in variables.items()])
     self.assertEqual(list(found.penalties), [f"s/{n}" for n in penalties])
+
+  def test_named_layers_are_called_by_their_names(self):
+    _, found, _ = _build("""
+        layer { name: "low" dense { units: 3 } }
+        layer { name: "skip" residual {
+          layer { name: "inner" dense { units: 2 use_bias: false
+                                        regularization { l2: 1 } } }
+          layer { dense { units: 3 } } } }""", (4,))
+    self.assertEqual(dict(found.variables), {
+        "s/low/kernel": [4, 3], "s/low/bias": [3],
+        "s/skip/inner/kernel": [3, 2], "s/skip/dense/kernel": [2, 3],
+        "s/skip/dense/bias": [3]})
+    self.assertEqual(dict(found.tensors), {
+        "s/low": (3,), "s/skip/inner": (2,), "s/skip/dense": (3,),
+        "s/skip": (3,)})
+    self.assertEqual(list(found.penalties), ["s/skip/inner/kernel"])
 
   def test_every_layer_has_a_tensor(self):
     _, found, _ = _build("""

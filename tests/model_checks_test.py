@@ -59,17 +59,15 @@ class ModelTest(_Case):
   def test_good_head_has_no_problem(self, head):
     self._assert_problems(head, [])
 
-  def test_architectures(self):
+  def test_what_is_shared_is_checked(self):
     problems = []
     report = lambda path, problem: problems.append(f"{path}: {problem}")
     training = config.parse("").training
     task = "task { name: 't' binary {} }"
     for sharing, expected in (
         ("", ["model: found no sharing; allowed: one of hard_sharing, "
-              "mixture_of_experts"]),
-        ("mixture_of_experts {}", [
-            "model.mixture_of_experts: parses, but this version does not build "
-            "it; allowed: hard_sharing"]),
+              "mixture_of_experts, soft_sharing, customized_gate_control, "
+              "progressive_layered_extraction, task_attention"]),
         ("hard_sharing { trunk { layer {} } }", [
             "model.hard_sharing.trunk.layer[0]: found no kind; allowed: one of "
             "dense, dropout, batch_normalization, layer_normalization, conv2d, "
@@ -79,6 +77,15 @@ class ModelTest(_Case):
       model_checks.check(
           config.parse(f"model {{ {sharing} {task} }}").model, training, report)
       self.assertEqual(problems, expected)
+
+  def test_no_task_has_a_loss(self):
+    self.assertEqual(
+        _problems("task { name: 't' binary {} no_loss: true }"),
+        ["model.task[0].no_loss: found it on a task that nothing else trains; "
+         "allowed: on a factor of a product, or where an estimate with "
+         "stop_gradient: false is read, of tasks that are trained",
+         "model.task.no_loss: found it on every task; allowed: at least one "
+         "with a loss"])
 
   def test_no_tasks(self):
     self.assertEqual(_problems(""),
@@ -347,8 +354,17 @@ class EstimatesTest(parameterized.TestCase):
             "task { name: 'b' binary {} estimate { task: 'a' form: LOGIT } }")
     for read, cycle in (("b", "a <- b <- a"), ("a", "a <- a")):
       self.assertEqual(_problems(text % read), [
-          f"model.task.estimate: found the cycle {cycle}; allowed: estimates "
-          "without cycles"])
+          f"model.task: found tasks that read each other, {cycle}; allowed: no "
+          "cycles"])
+
+  def test_cycle_of_several_kinds(self):
+    self.assertEqual(_problems(
+        "task { name: 'a' binary {} transfer { task: 'b' } } "
+        "task { name: 'b' binary {} estimate { task: 'ac' form: LOGIT } } "
+        "task { name: 'c' binary {} } "
+        "task { name: 'ac' binary {} product { task: ['a', 'c'] } }"), [
+            "model.task: found tasks that read each other, a <- b <- ac <- a; "
+            "allowed: no cycles"])
 
 
 if __name__ == "__main__":

@@ -205,13 +205,11 @@ class CheckLearningRateTest(parameterized.TestCase):
 class CheckWeightDecayTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      ("",), ("weight_decay: 0",), ("weight_decay: 0.5",), ("frozen: true",),
+      ("",), ("weight_decay: 0",), ("weight_decay: 0.5",),
       ("weight_decay: 0.5 optimizer { adamw {} }",),
       ("weight_decay: 0 optimizer { ftrl {} }",),
       ("weight_decay: -0.5",
        "at.weight_decay: found -0.5; allowed: at least 0"),
-      ("weight_decay: 0.5 frozen: true",
-       "at.weight_decay: found one on a frozen group; allowed: none"),
       ("weight_decay: 0.5 optimizer { ftrl {} }",
        "at.weight_decay: found 0.5 with ftrl, which does not keep what is "
        "taken off; allowed: 0, or l2 of ftrl"),
@@ -223,6 +221,37 @@ class CheckWeightDecayTest(parameterized.TestCase):
 
   def test_of_a_group_without_its_own_optimizer(self):
     self.assertLen(_decay_problems("weight_decay: 0.5", "ftrl {}"), 1)
+
+  def test_of_a_task(self):
+    problems = []
+    task = text_format.Parse("weight_decay: 0.5 optimizer { ftrl {} }",
+                             training_pb2.IndependentTask())
+    optimizer_checks.check_weight_decay(
+        task, task.optimizer, "at", lambda *problem: problems.append(problem))
+    self.assertLen(problems, 1)
+
+
+class CheckClippingTest(parameterized.TestCase):
+
+  @parameterized.product(message=(training_pb2.VariableGroup,
+                                  training_pb2.IndependentTask), case=(
+      ("",), ("clipping { global_norm: 1e-3 }",), ("clipping { norm: 2 }",),
+      ("clipping { value: 5 }",),
+      ("clipping {}", "at.clipping: found no kind; allowed: one of global_norm,"
+       " norm, value"),
+      ("clipping { global_norm: 0 }",
+       "at.clipping.global_norm: found 0.0; allowed: above 0"),
+      ("clipping { norm: -1 }",
+       "at.clipping.norm: found -1.0; allowed: above 0"),
+      ("clipping { value: 0 }",
+       "at.clipping.value: found 0.0; allowed: above 0")))
+  def test_of_a_group_and_of_a_task(self, message, case):
+    text, *expected = case
+    problems = []
+    optimizer_checks.check_clipping(
+        text_format.Parse(text, message()), "at",
+        lambda path, problem: problems.append(f"{path}: {problem}"))
+    self.assertEqual(problems, expected)
 
 
 if __name__ == "__main__":

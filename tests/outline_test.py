@@ -31,18 +31,6 @@ model {
 """
 
 
-def _tasks(text):
-  """Makes tasks of "a<b,c d" : a reads b and c, d reads nothing."""
-  tasks = []
-  for part in text.split():
-    name, _, reads = part.partition("<")
-    task = model_pb2.Task(name=name)
-    for other in reads.split(",") if reads else []:
-      task.estimate.add(task=other)
-    tasks.append(task)
-  return tasks
-
-
 class BuildTest(absltest.TestCase):
 
   def test_variables_in_order_of_creation(self):
@@ -293,35 +281,6 @@ class TasksTest(parameterized.TestCase):
     self.assertEqual(found.variables["tower/b/dense/kernel"], [1, 2])
 
 
-class EstimateOrderTest(parameterized.TestCase):
-
-  @parameterized.parameters(
-      ("a b c", "a b c"),
-      ("a<b b c", "b a c"),
-      ("c<b b<a a", "a b c"),
-      ("a<c b c d<a,b", "b c a d"),
-      ("a<d b c<b d", "b c d a"),
-      ("a<nobody b", "a b"),
-      ("", ""))
-  def test_each_after_those_it_reads(self, text, expected):
-    self.assertEqual(outline.estimate_order(_tasks(text)), expected.split())
-    self.assertEqual(outline.estimate_cycle(_tasks(text)), [])
-
-  @parameterized.parameters(
-      ("a<a", "a a", "a"), ("a<b b<a", "a b a", "a b"),
-      ("b<a c<b d a<c", "b a c b", "d b c a"),
-      ("x<a a<b b<c,d c d<b", "b d b", "c x a b d"))
-  def test_cycle_is_found_and_comes_last(self, text, cycle, order):
-    self.assertEqual(outline.estimate_cycle(_tasks(text)), cycle.split())
-    self.assertEqual(outline.estimate_order(_tasks(text)), order.split())
-
-  def test_many_paths_take_no_time(self):
-    # Two estimates per task: 2^40 paths, 40 tasks.
-    text = " ".join(["t0", "t1"] + [f"t{i}<t{i - 1},t{i - 2}"
-                                    for i in range(2, 40)])
-    self.assertEqual(outline.estimate_cycle(_tasks(text)), [])
-
-
 class MetricNamesTest(parameterized.TestCase):
 
   def test_every_head_has_metrics_and_forms(self):
@@ -340,6 +299,13 @@ class MetricNamesTest(parameterized.TestCase):
         "a/loss", "a/rmse", "a/mae", "a/r2", "a/normalized_mse", "b/loss",
         "b/auc", "b/pr_auc", "b/log_loss", "b/accuracy", "b/precision",
         "b/recall", "b/f1", "b/calibration"])
+
+  def test_tasks_without_a_label_have_none(self):
+    experiment = config.parse(
+        'model { task { name: "a" count {} no_loss: true } task { name: "b" '
+        'multiclass {} no_loss: true label {} } }')
+    self.assertEqual(outline.metric_names(experiment),
+                     ["b/loss", "b/log_loss", "b/accuracy", "b/f1"])
 
   @parameterized.named_parameters(
       ("binary", "binary {}", "threshold: [0.25, 0.5] k: [3, 10] "

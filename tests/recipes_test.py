@@ -24,6 +24,7 @@ from mtl_graph import outline
 from mtl_graph import validation
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import layers_pb2
+from mtl_graph.protos import model_pb2
 from mtl_graph.protos import optimizers_pb2
 
 ROOT = pathlib.Path(__file__).absolute().parent.parent
@@ -37,11 +38,9 @@ Block = collections.namedtuple("Block", ["title", "text", "replaced", "saved"])
 # Fields that no recipe and no example sets.
 EXCEPTIONS = {
     # Parsed, not built yet.
-    "Model.mixture_of_experts", "MixtureOfExperts.num_experts",
-    "MixtureOfExperts.expert", "Training.independent", "Training.num_rounds",
-    "Independent.order", "Independent.task", "IndependentTask.name",
-    "IndependentTask.iterations", "IndependentTask.optimizer",
     "Joint.gradient_balancing", "GradientBalancing.pcgrad",
+    # Named in a sentence, beside `Mixing.stated` and `Mixing.temperature`.
+    "Mixing.proportional", "Mixing.uniform",
     # As `Categorical.vocabulary_file`.
     "Multiclass.vocabulary_file", "Multilabel.vocabulary_file",
     "Ordinal.vocabulary_file",
@@ -49,7 +48,7 @@ EXCEPTIONS = {
 # Values of enums that the page does not name.
 UNNAMED = {
     # Not built yet.
-    "SEQUENTIAL", "INTERLEAVED", "LOOP", "XLA",
+    "LOOP", "XLA",
     # Errors.
     "FORM_UNSPECIFIED", "GOAL_UNSPECIFIED",
 }
@@ -63,6 +62,8 @@ IN_LOG = {
     "Losses on different scales.": r"learned uncertainty:",
     "How long.": r"(?s)step 40/\d+ .*metrics of \S+/best/model.ckpt-",
     "Metrics": r"validation by city:",
+    "Columns that exchange what they compute.": r"sluice/|cross_stitch/|column/",
+    "No joint loss.": r"loss clicked \S+ spent \S+ \|",
 }
 
 
@@ -166,7 +167,9 @@ def run_commands(block, *more):
 
 def quick(experiment):
   """Shortens an experiment to what shows that it runs."""
-  if not experiment.training.HasField("num_epochs"):
+  if experiment.training.WhichOneof("mode") == "independent":
+    experiment.training.num_rounds = 1
+  elif not experiment.training.HasField("num_epochs"):
     experiment.training.num_steps = 3
   if experiment.evaluation.every_steps == 100:  # The base's.
     experiment.evaluation.every_steps = 2
@@ -303,6 +306,14 @@ class RecipesTest(parameterized.TestCase):
     self.assertTrue(np.isfinite(
         self.train(experiment)[0].metrics["validation"]["spent"]["loss"]))
 
+  @parameterized.parameters(*table("sharing"))
+  def test_every_way_to_share_runs(self, cell):
+    experiment = quick(merged())
+    experiment.model.ClearField("hard_sharing")
+    text_format.Merge(cell, experiment.model)
+    result, _ = self.train(experiment)
+    self.assertTrue(os.path.isdir(result.export_path))
+
   def test_tables_are_whole(self):
     for name, oneof in (
         ("optimizer",
@@ -311,6 +322,7 @@ class RecipesTest(parameterized.TestCase):
          optimizers_pb2.LearningRate.DESCRIPTOR.oneofs_by_name["kind"]),
         ("initializer",
          layers_pb2.Initializer.DESCRIPTOR.oneofs_by_name["kind"]),
+        ("sharing", model_pb2.Model.DESCRIPTOR.oneofs_by_name["sharing"]),
         ("head", experiment_pb2.Experiment.DESCRIPTOR.fields_by_name["model"]
          .message_type.fields_by_name["task"].message_type
          .oneofs_by_name["head"])):

@@ -80,8 +80,8 @@ class Case(NamedTuple):
     launcher: Which launcher: train, evaluate, export or predict.
     process: Whether it runs in a process of its own.
     bare: Whether it gets no flags but its own.
-    base: The experiment that `edits` and --set change: small, wide, image or
-      sources.
+    base: The experiment that `edits` and --set change, by the name of its
+      module in tests/, without its ending: small, wide and so on.
     whole: Whether `expect` lists all that may be said.
   """
   name: str

@@ -84,7 +84,7 @@ class NonsenseTest(parameterized.TestCase):
     self.enter_context(contextlib.chdir(folder))
     every_message.write_files(".")
 
-  @parameterized.parameters(range(4))
+  @parameterized.parameters(range(6))
   def test_every_problem_is_a_line_about_a_place_that_exists(self, seed):
     choose, found = random.Random(seed), 0
     for _ in range(60):

@@ -191,6 +191,8 @@ class CheckTest(parameterized.TestCase):
         "model.task[0].label.only_when[0].column",
         "evaluation.slice[0].column"]),
       ("warmup", ["serving.warmup_requests=-1"], ["serving.warmup_requests"]),
+      ("exports", ["serving.task=['late', 'lat', 'late']"],
+       ["serving.task[1]", "serving.task[2]"]),
       ("warm_start", ["training.warm_start={scope: 'trnk'}"],
        ["training.warm_start[0].checkpoint",
         "training.warm_start[0].scope[0]"]))
@@ -215,7 +217,8 @@ class CheckTest(parameterized.TestCase):
     self.assertContainsSubset([
         "data.feature: found none; allowed: at least one",
         "model: found no sharing; allowed: one of hard_sharing, "
-        "mixture_of_experts",
+        "mixture_of_experts, soft_sharing, customized_gate_control, "
+        "progressive_layered_extraction, task_attention",
         "model.task: found none; allowed: at least one",
         "training: found no mode; allowed: one of joint, independent"],
                               problems)
@@ -249,10 +252,8 @@ class SharedExperimentsTest(parameterized.TestCase):
                          os.pardir, "shared", "experiments")
 
   @parameterized.parameters(
-      ("flights", []), ("document", []),
-      ("census", ["model.mixture_of_experts",
-                  "training.joint.gradient_balancing"]),
-      ("independent", ["training.independent"]))
+      ("flights", []), ("document", []), ("independent", []),
+      ("census", ["training.joint.gradient_balancing"]))
   def test_parses_and_says_what_is_not_built(self, name, expected):
     path = os.path.join(self._FOLDER, f"{name}.pbtxt")
     if not os.path.exists(path):

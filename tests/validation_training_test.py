@@ -55,8 +55,12 @@ class CheckTrainingTest(parameterized.TestCase):
       ("no_mode", ["training={num_steps: 1 default_optimizer {adam { "
         "learning_rate { constant: 0.1 } }}}"],
        "training: found no mode; allowed: one of joint, independent"),
-      ("not_built_mode", ["training.independent={}"],
-       f"training.independent: {_NOT_BUILT}; allowed: joint"),
+      ("independent", ["training.independent={}"],
+       "training.num_rounds: found nothing; allowed: at least 1",
+       "training.num_steps: found 10; allowed: in joint training only; "
+       "independent training takes num_rounds",
+       "training.independent.task: found nothing of late, kind; allowed: every "
+       "task with a loss, with iterations: 0 if it is not trained"),
       ("rounds", ["training.num_rounds=3"],
        "training.num_rounds: found 3; allowed: in independent training only; "
        "joint training takes num_steps"),

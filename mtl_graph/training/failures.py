@@ -1,5 +1,7 @@
 """Says where numbers that are not finite came from."""
 
+from typing import Optional
+
 import numpy as np
 
 from mtl_graph.model import train_step
@@ -28,3 +30,19 @@ def explain(report: np.ndarray, step: train_step.Step) -> str:
     found = [f"the gradient of group '{group}' is not finite, reached by task "
              + ", ".join(f"'{t}'" for t in step.tasks_of_group[group])]
   return " and ".join(found) or "the total loss is not finite"
+
+
+def message(number: int, report: np.ndarray, step: train_step.Step,
+            last_good: Optional[str]) -> str:
+  """Says what a run that met numbers that are not finite ends with.
+
+  Args:
+    number: The global step.
+    report: What the step reported, shape `[R]`.
+    step: The step.
+    last_good: Path of the last checkpoint, or None.
+  """
+  return (f"step {number}: {explain(report, step)}; nothing was saved since; "
+          f"last good checkpoint: {last_good or 'none'}; lower the learning "
+          "rate or clip the gradient, in another --model_dir or with "
+          "--allow_changes")

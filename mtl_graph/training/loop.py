@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import row_sets
 from mtl_graph.checkpoints import checkpoints as checkpoints_lib
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.checkpoints import sessions
@@ -133,9 +134,8 @@ class _Run:
         experiment, self._model, self.session, model_dir, self._graph.cosines)
     # Set by `start`.
     self._batches = self._digests = self._state = self._execution = None
-    self._schedule = None
-    self._step = self._first_step = self._saved_step = None
-    self._saved_at_start = None
+    self._schedule = self._step = self._first_step = None
+    self._saved_step = self._saved_at_start = None
     self._best_is_stale = False
 
   def start(self, changes, allow_changes):
@@ -164,8 +164,8 @@ class _Run:
                      for split, rows in self._batches.items()}
     self._state = run_state.RunState(config.to_text(self._experiment),
                                      self._digests["train"])
-    self._step = int(self.session.run(self._model.global_step))
-    self._first_step = self._step
+    self._step = self._first_step = int(
+        self.session.run(self._model.global_step))
     self._schedule = preparation.schedule(
         self._experiment, self._split_rows["train"], self._step,
         self._num_steps)
@@ -182,8 +182,8 @@ class _Run:
           preparation.length_field(self._experiment), f"found {self._num_steps}"
           f" steps, and {path} has {self._step} already; allowed: more steps, "
           "as a changed experiment is to be trained")])
-    self._saved_step = self._step if path is not None else None
-    self._saved_at_start = self._saved_step
+    if path is not None:
+      self._saved_step = self._saved_at_start = self._step
     self._hooks.start(self.session)
     self._execution = self._graph.start_execution(self._schedule, self.session)
     with model_dir_lib.writing(self._model_dir):
@@ -194,21 +194,22 @@ class _Run:
     """Takes up the state of an earlier process, as far as it still holds."""
     same_rows = saved["digest"] == self._state.digest
     if not same_rows and not allow_changes:
-      compatibility.refuse(["data.train: the rows have changed"],
-                           self._model_dir, "the same rows, another "
-                           "--model_dir, or --allow_changes")
+      compatibility.refuse(
+          [f"{row_sets.path(self._experiment.data, 'train')}: the rows have "
+           "changed"], self._model_dir, "the same rows, another --model_dir, or "
+          "--allow_changes")
     if same_rows and not changes:
       self._state.take_up(saved)
     else:
       self._best_is_stale = saved["best"]["value"] is not None
-    if saved.get("schedule") and self._model.counters:
+    if saved.get("schedule"):
       self._schedule.take_up(saved["schedule"], same=not changes)
 
   def _start_averages_anew(self, fresh):
     """Sets averages that were not restored to the variables that were."""
-    pairs = [(a, v) for a, v in self._model.averaged if a.op.name in fresh]
     with self._model.graph.as_default():
-      self.session.run(averages.start_anew(pairs))
+      self.session.run(averages.start_anew(
+          [(a, v) for a, v in self._model.averaged if a.op.name in fresh]))
 
   def _introduce(self, path):
     self._log(reporting.ownership_table(self._model))
@@ -289,25 +290,19 @@ class _Run:
   def _next_border(self):
     """Returns the next step at which something other than a step happens."""
     training = self._experiment.training
-    borders = [self._num_steps]
-    for every in (training.log_every_steps, training.checkpoint.every_steps,
-                  self._experiment.evaluation.every_steps):
-      if every:
-        borders.append((self._step // every + 1) * every)
-    return min(borders)
+    every = (training.log_every_steps, training.checkpoint.every_steps,
+             self._experiment.evaluation.every_steps)
+    return min([self._num_steps, *((self._step // n + 1) * n for n in every
+                                   if n)])
 
   def _check_finite(self, ran):
     """Raises if the last step met a loss or a gradient that is not finite."""
     last = ran[-1]
     if np.isfinite(last.report).all():
       return
-    last_good = checkpoints_lib.newest(self._model_dir)
-    raise TrainingError(
-        f"step {self._step + len(ran)}: "
-        + failures.explain(last.report, self._execution.steps[last.step])
-        + f"; nothing was saved since; last good checkpoint: "
-        f"{last_good or 'none'}; lower the learning rate or clip the gradient, "
-        "in another --model_dir or with --allow_changes")
+    raise TrainingError(failures.message(
+        self._step + len(ran), last.report, self._execution.steps[last.step],
+        checkpoints_lib.newest(self._model_dir)))
 
   def _evaluate_and_keep_best(self):
     metrics = self._evaluator.evaluate(
@@ -317,18 +312,20 @@ class _Run:
     best = self._state.record(self._step, metrics, self._experiment.evaluation,
                               rules)
     self._stop_tasks(rules)
-    self._state.schedule = self._schedule.to_json()
     if best:
       self._set_stale_best_aside()
-      self._checkpoints.save_best(self.session, self._state.to_json(),
-                                  self._step)
+      self._checkpoints.save_best(self.session, self._state_now(), self._step)
     return metrics
 
+  def _state_now(self):
+    if self._model.counters:  # Joint training stands where the step says.
+      self._state.schedule = self._schedule.to_json()
+    return self._state.to_json()
+
   def _stop_tasks(self, rules):
-    """Ends the iterations of tasks that get no better, in independent training.
-    """
-    for line in stopping.stop_tasks(rules, self._state, self._schedule,
-                                    self._step):
+    """Ends the iterations of tasks that get no better, without a joint loss."""
+    for line in stopping.stop_tasks(
+        rules, self._state, self._schedule, self._step):
       self._log(line)
     if self._model.counters:
       self._num_steps = self._step + self._schedule.remaining()
@@ -347,8 +344,7 @@ class _Run:
 
   def _save(self):
     self._set_stale_best_aside()
-    self._state.schedule = self._schedule.to_json()
-    self._checkpoints.save(self.session, self._state.to_json(), self._step)
+    self._checkpoints.save(self.session, self._state_now(), self._step)
     self._saved_step = self._step
 
   def _report(self, ran, seconds, metrics):

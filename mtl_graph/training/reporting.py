@@ -1,5 +1,6 @@
 """What a run tells the terminal and TensorBoard."""
 
+import collections
 import math
 import sys
 import time
@@ -28,18 +29,26 @@ _SHOWN = {"binary": "auc", "multiclass": "accuracy", "multilabel": "auc",
 
 
 def ownership_table(model: graphs.Graph) -> str:
-  """Lays out which group owns which variable, with shapes and sizes."""
+  """Lays out which group owns which variable, with shapes and sizes.
+
+  In independent training a variable may be trained by several tasks, and is in
+  the table once.
+  """
   frozen = {group.name for group in model.groups if group.frozen}
-  rows, total = [["variable", "shape", "parameters", "group"]], 0
+  owners, by_name = collections.OrderedDict(), {}
   for group, variables in model.variables.items():
     for variable in variables:
-      shape = variable.shape.as_list()
-      size = int(np.prod(shape))
-      total += size
-      rows.append([variable.op.name, "x".join(map(str, shape)) or "scalar",
-                   f"{size:,}",
-                   group + (" (frozen)" if group in frozen else "")])
-  rows.append([f"{len(rows) - 1} variables", "", f"{total:,}",
+      by_name[variable.op.name] = variable
+      owners.setdefault(variable.op.name, []).append(
+          group + (" (frozen)" if group in frozen else ""))
+  rows, total = [["variable", "shape", "parameters", "group"]], 0
+  for name, groups in owners.items():
+    shape = by_name[name].shape.as_list()
+    size = int(np.prod(shape))
+    total += size
+    rows.append([name, "x".join(map(str, shape)) or "scalar", f"{size:,}",
+                 ", ".join(groups)])
+  rows.append([f"{len(owners)} variables", "", f"{total:,}",
                f"{len(model.variables)} groups"])
   return tables.align(rows)
 

@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -97,7 +98,8 @@ class CompareCensusTest(parameterized.TestCase):
     self.assertLen(compare_census.METHODS[method], 4)
     texts = set()
     for setting in compare_census.METHODS[method]:
-      for tasks in (*compare_census.PAIRS, ("never_married",)):
+      for tasks in ([("income",), ("college",), ("never_married",)]
+                    if method == "single task" else compare_census.PAIRS):
         experiment = compare_census.experiment_of(self.base, method, setting,
                                                   tasks, 2)
         validation.check(experiment, {split: {} for split in
@@ -106,7 +108,7 @@ class CompareCensusTest(parameterized.TestCase):
             [task.name for task in experiment.model.task], tasks)
         self.assertEqual(experiment.evaluation.best.metric, tasks[0] + "/auc")
         texts.add(config.to_text(experiment))
-    self.assertLen(texts, 12)
+    self.assertLen(texts, 12 if method == "single task" else 8)
 
   def test_validation_chooses(self):
     tried = {"a": {"validation": {"t": 0.7, "u": 0.9}, "test": {"t": 0.9}},
@@ -126,21 +128,41 @@ class CompareCensusTest(parameterized.TestCase):
 
   def test_a_run_is_done_once_and_again_where_it_differs(self):
     rows = self._rows()
-    base = api.experiment_of(self.base, ["training.num_steps=2"])
-    setting = next(iter(compare_census.METHODS["MMoE"]))
-    errors = io.StringIO()
-    with contextlib.redirect_stderr(errors):
-      for other in (base, base, api.experiment_of(
-          base, ["training.num_steps=3"])):
-        runs = compare_census.Runs(other, rows, self.folder)
-        runs.run("MMoE", setting, ("income", "never_married"), 1)
-    self.assertLen(errors.getvalue().splitlines(), 2)
+    method = "shared bottom"
+    setting = next(iter(compare_census.METHODS[method]))
+    auc = {"validation": {"income": 0.5}, "test": {"income": 0.25}}
+    with mock.patch.object(compare_census, "train", return_value=auc) as train:
+      for overrides, calls in (([], 1), ([], 1), (["data.batch_size=8"], 2)):
+        runs = compare_census.Runs(api.experiment_of(self.base, overrides),
+                                   rows, self.folder)
+        self.assertEqual(runs.run(method, setting, ALL[:1], 1), auc)
+        self.assertEqual(train.call_count, calls)
+
+  def test_one_command_trains_once_and_prints(self):
+    some = {method: dict([*compare_census.METHODS[method].items()][-1:])
+            for method in ("single task", "MMoE")}
+    command = ("--seeds=1", "--set=training.num_steps=60",
+               "--set=evaluation.every_steps=30", "--set=data.batch_size=64",
+               "--set=training.moving_average.decay=0.1")
+    with mock.patch.object(compare_census, "METHODS", some), mock.patch.object(
+        compare_census, "PAIRS", compare_census.PAIRS[:1]):
+      code, printed, errors = self._run(*command)
+      again = self._run(*command)
+    self.assertEqual(code, 0, errors)
+    # Each task alone, both together, and four settings of trees for each task.
+    self.assertLen(errors.splitlines(), 2 + 1 + 4 * 2)
+    self.assertEqual(again, (0, printed, ""))
+    lines = printed.splitlines()
+    for line, name in zip(lines[1:4], ("single task", "MMoE", "boosted trees")):
+      self.assertStartsWith(line.strip(), name)
+      found = line.replace(name, "").split()
+      self.assertGreater(min(float(found[0]), float(found[3])), 0.9)
+    self.assertStartsWith(lines[-1], "paper: ")
 
   def test_trees_learn_what_the_columns_tell(self):
     matrices = compare_census.design_matrices(self.base, self._rows())
-    for task in ALL:
-      auc = compare_census.grow(matrices, "rate 0.1, leaves 15", task, 1)
-      self.assertGreater(auc["test"][task], 0.99)
+    auc = compare_census.grow(matrices, "rate 0.1, leaves 15", "college", 1)
+    self.assertGreater(auc["test"]["college"], 0.99)
 
   def test_bad_input_gives_one_line(self):
     code, _, errors = self._run("--input=absent.gz")

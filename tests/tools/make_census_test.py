@@ -123,6 +123,27 @@ class MakeCensusTest(parameterized.TestCase):
     again = make_census.split(rows[::-1])
     self.assertEqual({k: v[::-1] for k, v in again.items()}, found)
 
+  def test_bounds_say_where_rows_go(self):
+    rows = [f"row {i}".encode() for i in range(20000)]
+    found = make_census.split(rows, (0.6, 0.8))
+    self.assertAlmostEqual(len(found["train"]) / 20000, 0.6, delta=0.014)
+    self.assertAlmostEqual(len(found["test"]) / 20000, 0.2, delta=0.012)
+    # A higher bound takes rows from the next split, and moves no other.
+    self.assertContainsSubset(found["train"], make_census.split(rows)["train"])
+    self._run("--bounds=0.6,0.8")
+    self.assertEqual(
+        gzip.decompress(self._bytes()["census-train.csv.gz"]).splitlines(),
+        make_census.split(make_rows(500), (0.6, 0.8))["train"])
+
+  @parameterized.parameters("0.8", "0.8,0.9,1", "0.9,0.8", "0,0.5", "0.5,1",
+                            "a,b", "nan,0.5")
+  def test_bad_bounds_give_one_line(self, bounds):
+    code, _, errors = self._run(f"--bounds={bounds}")
+    self.assertEqual(code, 2)
+    self.assertEqual(errors, f"--bounds: found '{bounds}'; allowed: two rising "
+                     "numbers between 0 and 1\n")
+    self.assertFalse(os.path.exists(self.output))
+
   def test_names_of_columns_and_classes(self):
     self._run()
     files = self._bytes()

@@ -35,6 +35,8 @@ training {
 }
 evaluation { every_steps: 55 }
 """
+_OPTIMIZER = ("training.default_optimizer={ adam { learning_rate { constant: "
+              "0.01 } } }")
 _SHARE = "training.independent.task[{}].{}"
 
 
@@ -68,6 +70,8 @@ class IndependentRunTest(parameterized.TestCase):
     experiment = config.parse(_TEXT)
     for assignment in overrides:
       config.override(experiment, assignment)
+    if experiment.training.HasField("joint"):
+      experiment.training.ClearField("num_rounds")
     arrays = arrays or _ARRAYS
     validation.check(experiment, arrays)
     self._lines = []
@@ -135,6 +139,18 @@ class IndependentRunTest(parameterized.TestCase):
     self._train(_SHARE.format(0, "iterations=50"), allow_changes=True)
     self.assertEqual(self._counters(), [200, 30])
 
+  def test_a_run_of_joint_training_goes_on_without_a_joint_loss(self):
+    shares = ("training.independent={ task { name: 'a' iterations: 2 } "
+              "task { name: 'b' } }")
+    self._train("training.num_steps=40", "training.joint={ loss { sum {} } }",
+                _OPTIMIZER)
+    result = self._train(shares, _OPTIMIZER, allow_changes=True)
+    self.assertEqual(self._counters(), [6, 3])
+    self.assertEqual(result.step, 49)
+    result = self._train("training.num_steps=60", "training.joint={ loss { "
+                         "sum {} } }", _OPTIMIZER, allow_changes=True)
+    self.assertEqual(result.step, 60)
+
   def test_a_task_stops_early_and_the_other_goes_on(self):
     rule = '{ metric: "b/auc" goal: MINIMIZE patience: 1 }'
     self._train("training.independent.order=INTERLEAVED",
@@ -184,6 +200,23 @@ class IndependentRunTest(parameterized.TestCase):
       found = _values(folder)
     for name in ("trunk/dense/kernel", "head/a/kernel"):
       self.assertEqual(found[name].tobytes(), alone[name].tobytes())
+
+  def test_hooks_find_what_each_step_measures(self):
+    found = []
+
+    class Watch(tf.train.SessionRunHook):
+
+      def before_run(self, run_context):
+        return tf.train.SessionRunArgs(
+            ["step/a/loss/a:0", "step/b/loss/total:0",
+             "step/b/learning_rate/b:0"])
+
+      def after_run(self, run_context, run_values):
+        found.append(run_values.results)
+    self._train("training.num_rounds=1", hooks=[Watch()])
+    self.assertLen(found, 110)
+    self.assertTrue(np.isfinite(found).all())
+    np.testing.assert_allclose(np.array(found)[:, 2], 0.01, rtol=1e-6)
 
   def test_every_task_has_summaries_of_its_own(self):
     self._train("training.summaries.enabled=true", "training.num_rounds=1")

@@ -1,6 +1,6 @@
 """A trunk in blocks that each task masks by attention (MTAN)."""
 
-from typing import Dict, List, Sequence
+from typing import Dict, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -42,27 +42,15 @@ def build(config: sharing_pb2.TaskAttention, inputs: tf.Tensor,
     second = stacks.build(block.second.layer, first, f"{scope}/second", mode)
     trunk = stacks.build(block.transition.layer, second, f"{scope}/transition",
                          mode)
-    read = {task: first for task in wanted}
-    if j:
-      handed_on = _forward(block, list(masked.values()), scope, mode)
-      read = {task: tf.concat([first, tensor], -1)
-              for task, tensor in zip(wanted, handed_on)}
-    masked = {task: second * _mask(block, read[task],
-                                   second.shape.as_list()[-1],
-                                   f"attention/{task}/{scope}", mode)
-              for task in wanted}
+    before, masked = masked, {}
+    for task in wanted:
+      read = first
+      if j:
+        read = tf.concat([first, stacks.build(
+            block.forward.layer, before[task], f"{scope}/forward", mode)], -1)
+      masked[task] = second * _mask(block, read, second.shape.as_list()[-1],
+                                    f"attention/{task}/{scope}", mode)
   return masked
-
-
-def _forward(block, masked, scope, mode) -> List[tf.Tensor]:
-  """Applies the layers that tasks have in common to what each of them has.
-
-  In one go: statistics of a batch normalization then follow all tasks at once,
-  and not one after the other in an order that nothing fixes.
-  """
-  together = stacks.build(block.forward.layer, tf.concat(masked, 0),
-                          f"{scope}/forward", mode)
-  return tf.split(together, len(masked), 0)
 
 
 def _mask(block, inputs, channels, scope, mode) -> tf.Tensor:

@@ -21,11 +21,41 @@ _DATA = text_format.Parse("""
                           data_pb2.Data())
 _IDS = np.array([[0, 7], [3, 1], [6, 1], [2, 5], [4, 0]])
 
-# A text proto per architecture; None: parsed, not built yet.
+_LAYER = "layer { dense { units: 4 } }"
+# A text proto per architecture.
 _ARCHITECTURES = {
-    "hard_sharing":
-        "hard_sharing { trunk { layer { dense { units: 4 } } } }",
-    "mixture_of_experts": None,
+    "hard_sharing": f"hard_sharing {{ trunk {{ {_LAYER} }} }}",
+    "soft_sharing": f"soft_sharing {{ column {{ {_LAYER} }} }}",
+    "mixture_of_experts":
+        f"mixture_of_experts {{ num_experts: 2 expert {{ {_LAYER} }} }}",
+    "customized_gate_control":
+        f"customized_gate_control {{ expert {{ {_LAYER} }} }}",
+    "progressive_layered_extraction":
+        f"progressive_layered_extraction {{ level {{ expert {{ {_LAYER} }} }} "
+        f"level {{ expert {{ {_LAYER} }} }} }}",
+    "task_attention":
+        f"task_attention {{ block {{ first {{ {_LAYER} }} attention_units: 2 }} "
+        "}",
+}
+# The variables of a first task, but for those of the features and the head.
+_OF_A_TASK = {
+    "hard_sharing": {"trunk/dense"},
+    "soft_sharing": {"column/a/dense"},
+    "mixture_of_experts": {"expert/0/dense", "expert/1/dense", "gate/a"},
+    "customized_gate_control": {"expert/0/dense", "expert/a/0/dense", "gate/a"},
+    "progressive_layered_extraction": {
+        "level_0/expert/0/dense", "level_0/expert/a/0/dense",
+        "level_0/expert/b/0/dense", "level_0/gate/a", "level_0/gate/shared",
+        "level_1/expert/0/dense", "level_1/expert/a/0/dense", "level_1/gate/a"},
+    "task_attention": {"block_0/first/dense", "attention/a/block_0/hidden",
+                       "attention/a/block_0/mask"},
+}
+_GATES = {
+    "mixture_of_experts": ["gate/a", "gate/b"],
+    "customized_gate_control": ["gate/a", "gate/b"],
+    "progressive_layered_extraction": [
+        "level_0/gate/a", "level_0/gate/b", "level_0/gate/shared",
+        "level_1/gate/a", "level_1/gate/b"],
 }
 _TRUNK = _ARCHITECTURES["hard_sharing"]
 _SHARED = ("embedding/x", "embedding/c", "trunk/dense")
@@ -36,12 +66,16 @@ def _model(text):
   return text_format.Parse(text, model_pb2.Model())
 
 
-def _build(model, ids=None, data=_DATA):
+def _build(model, ids=None, data=_DATA, wanted=None, mode=None):
   """Builds a model in the current graph; returns its logits."""
   ids = tf.constant(_IDS, tf.int32) if ids is None else ids
   return architectures.build(
       model, data, features.Transformed(tf.zeros([tf.shape(ids)[0], 0]), ids),
-      stacks.Mode(1, None, frozenset(model.stop_gradient), []))
+      mode or stacks.Mode(1, None, frozenset(model.stop_gradient), []), wanted)
+
+
+def _training():
+  return stacks.Mode(1, tf.constant(0, tf.int64), frozenset(), [])
 
 
 def _run(logits, session):
@@ -49,6 +83,12 @@ def _run(logits, session):
   session.run(tf.global_variables_initializer())
   return session.run([dict(logits),
                       {v.op.name: v for v in tf.trainable_variables()}])
+
+
+def _build_again(model):
+  """Returns logits of another pass over the variables that there are."""
+  with tf.variable_scope("", reuse=True):
+    return _build(model)
 
 
 def _inputs(v):
@@ -75,18 +115,24 @@ class BuildTest(parameterized.TestCase, tf.test.TestCase):
     self.assertCountEqual([kind.name for kind in kinds], _ARCHITECTURES)
 
   @parameterized.parameters(*_ARCHITECTURES)
-  def test_builds_every_architecture_or_says_that_it_does_not(self, kind):
-    text = _ARCHITECTURES[kind]
-    model = _model('task { name: "a" binary {} } ' + (text or f"{kind} {{}}"))
+  def test_builds_every_architecture(self, kind):
+    model = _model(_ARCHITECTURES[kind] + """
+        task { name: "a" binary {} } task { name: "b" binary {} }""")
     with tf.Graph().as_default(), tf.Session() as session:
-      if text is None:
-        with self.assertRaisesRegex(
-            config.ConfigError, f"^model.{kind}: parses, but this version does "
-            "not build it; allowed: hard_sharing"):
-          _build(model)
-        return
-      found, _ = _run(_build(model), session)
-      self.assertEqual(found["a"].shape, (5, 1))
+      mode = _training()
+      found, v = _run(_build(model, mode=mode), session)
+      reached = _scopes(_reached(_build_again(model)["a"]))
+    self.assertEqual({task: logits.shape for task, logits in found.items()},
+                     {"a": (5, 1), "b": (5, 1)})
+    self.assertEqual(list(mode.gates), _GATES.get(kind, []))
+    self.assertEmpty(mode.penalties)
+    expected = _OF_A_TASK[kind] | {"head/a", "embedding/x", "embedding/c"}
+    self.assertEqual(reached, expected)
+    self.assertContainsSubset(expected, _scopes(v))
+    with tf.Graph().as_default():
+      self.assertEqual(list(_build(model, wanted=["a"])), ["a"])
+      self.assertEqual(
+          _scopes(v.op.name for v in tf.trainable_variables()), expected)
 
   def test_no_architecture_is_refused(self):
     with tf.Graph().as_default(), self.assertRaises(config.ConfigError):
@@ -116,6 +162,56 @@ class BuildTest(parameterized.TestCase, tf.test.TestCase):
     with tf.Graph().as_default():
       logits = _build(model, tf.placeholder(tf.int32, [None, 2]))
       self.assertEqual(logits["a"].shape.as_list(), [None, 1])
+
+
+class WantedTest(parameterized.TestCase, tf.test.TestCase):
+
+  _MODEL = _TRUNK + f"""
+      task {{ name: "late" binary {{}} {_TOWER}
+             transfer {{ task: "early" calibration_weight: 0.5 }} }}
+      task {{ name: "early" binary {{}} {_TOWER} }}
+      task {{ name: "read" binary {{}} {_TOWER} }}
+      task {{ name: "reader" regression {{}}
+             estimate {{ task: "read" form: LOGIT }} }}
+      task {{ name: "both" binary {{}}
+             product {{ task: "reader_too" task: "read" }} }}
+      task {{ name: "reader_too" binary {{}}
+             estimate {{ task: "late" form: LOGIT }} }}"""
+  _EARLY = {"tower/early/dense"}
+  _LATE = {"tower/late/dense", "head/late", *(
+      f"transfer/late/{name}" for name in ("information", "value", "key",
+                                           "query"))}
+  _READ = {"tower/read/dense", "head/read"}
+
+  @parameterized.parameters(
+      (["early"], _EARLY | {"head/early"}),
+      # What is taken over is not the logits of the earlier task.
+      (["late"], _LATE | _EARLY),
+      (["reader"], _READ | {"head/reader"}),
+      (["both"], _READ | _LATE | _EARLY | {"head/reader_too"}),
+      (["read", "early"], _READ | _EARLY | {"head/early"}))
+  def test_only_what_they_need_is_built(self, wanted, expected):
+    with tf.Graph().as_default():
+      logits = _build(_model(self._MODEL), wanted=wanted)
+      self.assertCountEqual(logits, wanted)
+      self.assertEqual(_scopes(v.op.name for v in tf.trainable_variables()),
+                       expected | set(_SHARED))
+
+  @parameterized.parameters(
+      (["early"], []), (["late"], ["late"]), (["both"], ["late"]),
+      (["reader"], []))
+  def test_calibration_takes_both_heads_in_training(self, wanted, owners):
+    with tf.Graph().as_default():
+      mode = _training()
+      _build(_model(self._MODEL), wanted=wanted, mode=mode)
+      self.assertEqual([p.owner for p in mode.penalties], owners)
+      self.assertEqual(bool(owners or wanted == ["early"]),
+                       bool(tf.trainable_variables("head/early")))
+
+  def test_logits_are_in_the_order_of_the_experiment(self):
+    with tf.Graph().as_default():
+      logits = _build(_model(self._MODEL), wanted=["both", "read", "late"])
+      self.assertEqual(list(logits), ["late", "read", "both"])
 
 
 class EstimateTest(parameterized.TestCase, tf.test.TestCase):

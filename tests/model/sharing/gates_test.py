@@ -5,8 +5,6 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from mtl_graph import config
-from mtl_graph.model import stacks
 from mtl_graph.model.sharing import gates
 from mtl_graph.protos import sharing_pb2
 from tests.model.sharing import every_sharing
@@ -169,13 +167,6 @@ class MixTest(parameterized.TestCase, tf.test.TestCase):
       text = "num_selected: 1" if kind.name == "dselect_k" else ""
       self.assertLen(_part(f"{kind.name} {{ {text} }}").mode.gates, 1)
 
-  def test_a_gate_of_another_version_is_refused(self):
-    gate = sharing_pb2.Gate()
-    gate.WhichOneof = None
-    mode = stacks.Mode(1, None, frozenset(), [])
-    with tf.Graph().as_default(), self.assertRaises(config.ConfigError):
-      gates.mix(gate, {"e": tf.zeros([2, 3])}, tf.zeros([2, 3]), "g", "a", mode)
-
 
 class PenaltiesTest(parameterized.TestCase, tf.test.TestCase):
 
@@ -205,16 +196,16 @@ class PenaltiesTest(parameterized.TestCase, tf.test.TestCase):
         sum(part.run([p.value for p in part.mode.penalties])), expected,
         rtol=1e-4)
 
-  @parameterized.parameters("dselect_k", "dselect_k_of_all_rows")
-  def test_they_are_in_the_total_loss(self, name):
-    run = every_sharing.run(every_sharing.TABLE[name])
-    report = run.run()
-    # That of numbers without an expert alone is 1 or more for each task.
-    self.assertGreater(report.total - report.task_losses.sum(), 2)
-    self.assertAllClose(
-        every_sharing.run(every_sharing.TABLE["experts"]).run().total,
-        every_sharing.run(every_sharing.TABLE["experts"]).run(
-            ).task_losses.sum())
+  @parameterized.parameters(("dselect_k", 2), ("dselect_k_of_all_rows", 2),
+                            ("experts", 0))
+  def test_they_are_in_the_total_loss(self, name, least):
+    report = every_sharing.run(every_sharing.TABLE[name]).run()
+    penalties = report.total - report.task_losses.sum()
+    # That on numbers without an expert alone is 1 or more for each task.
+    if least:
+      self.assertGreater(penalties, least)
+    else:
+      self.assertAllClose(penalties, 0)
 
   def test_the_report_says_how_experts_are_used(self):
     run = every_sharing.run(every_sharing.TABLE["dselect_k_of_all_rows"])
