@@ -29,7 +29,12 @@ def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
   if experiment.data.HasField("mixing"):
     report("data.mixing", "found it in independent training; allowed: in joint "
            "training, as here each task states its source")
+  names = [task.name for task in experiment.model.task]
   for i, group in enumerate(training.group):
+    if group.name in names:
+      # What a task trains is a group of its name.
+      report(f"training.group[{i}].name", f"found '{group.name}', the name of "
+             "a task; allowed: another one")
     if not group.frozen:
       report(f"training.group[{i}]", "found a group that is not frozen; "
              "allowed: frozen ones, as each task trains what it reaches")
@@ -49,8 +54,8 @@ def _check_tasks(experiment, report) -> None:
   for i, task in enumerate(training.independent.task):
     where = f"{path}[{i}]"
     if task.name not in trained:
-      report(f"{where}.name", f"no task '{task.name}' that has a loss; allowed: "
-             f"{', '.join(trained) or 'none'}"
+      report(f"{where}.name", f"no task '{task.name}' that has a loss; allowed:"
+             f" {', '.join(trained) or 'none'}"
              f"{config.nearest(task.name, trained)}")
     elif task.name in seen:
       report(f"{where}.name", f"found '{task.name}' a second time; allowed: "

@@ -112,8 +112,8 @@ def _check_gate(gate, path, report) -> None:
     field_checks.above_zero(gate.dselect_k, "gamma", where, report)
     field_checks.at_least(gate.dselect_k, "entropy", 0, where, report)
     if gate.layer and not gate.dselect_k.per_example:
-      report(f"{path}.layer", "found layers of a gate that does not look at the "
-             "row; allowed: none, or per_example: true")
+      report(f"{path}.layer", "found layers of a gate that does not look at "
+             "the row; allowed: none, or per_example: true")
 
 
 def _check_counts(message, least_shared, path, report) -> None:

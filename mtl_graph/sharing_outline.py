@@ -190,8 +190,8 @@ def _soft_sharing(config_, tasks, shape, outline, report) -> Dict[str, Shape]:
   names = units_after(layers, unit.after)
   for i, name in enumerate(names):
     if name not in widths:
-      report(f"{path}.after[{i}]", f"no layer '{name}' in the columns; allowed: "
-             + ", ".join(widths) + config.nearest(name, widths))
+      report(f"{path}.after[{i}]", f"no layer '{name}' in the columns; allowed:"
+             f" {', '.join(widths)}{config.nearest(name, widths)}")
     elif name in names[:i]:
       report(f"{path}.after[{i}]", f"found '{name}' a second time; allowed: "
              "each once")

@@ -185,7 +185,8 @@ def _check_groups(training, report) -> None:
     if group.frozen:
       for field in ("clipping", "weight_decay"):
         if group.HasField(field):
-          report(f"{path}.{field}", "found one on a frozen group; allowed: none")
+          report(f"{path}.{field}", "found one on a frozen group; allowed: "
+                 "none")
       continue
     optimizer_checks.check_clipping(group, path, report)
     optimizer_checks.check_weight_decay(

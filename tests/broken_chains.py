@@ -119,6 +119,9 @@ NO_LOSS = (
           "with a loss",
           "model.task[1].additional_loss: found it beside no_loss; allowed: "
           "on tasks with a loss"),
+    _case("no_loss_where_the_head_is_held", "model.stop_gradient='head/buy'",
+          "training.group: no task's loss reaches group 'buy'; allowed: groups "
+          "that get a gradient, or frozen: true", flags=("--model_dir=new",)),
     _case("best_by_a_task_without_a_label", "evaluation.best.metric=buy/auc",
           "evaluation.best.metric: no metric 'buy/auc'; allowed: "
           "click/loss..."),

@@ -146,6 +146,9 @@ HELD = (
           "} }",
           "training.group[0].optimizer: found one on a frozen group; "
           "allowed: none"),
+    _case("group_called_like_a_task", "training.group[0].name=tier",
+          "training.group[0].name: found 'tier', the name of a task; allowed: "
+          "another one"),
     _case("group_of_an_unknown_scope_beside_tasks",
           "training.group[0].scope=['embedding/our']",
           "training.group[0].scope[0]: no trainable variable lies in scope "

@@ -42,6 +42,9 @@ class CheckTest(parameterized.TestCase):
       ("num_rounds: 1 summaries { gradient_cosine: true }",
        "training.summaries.gradient_cosine: found it in independent training; "
        "allowed: in joint training"),
+      ("num_rounds: 1 group { name: 'b' scope: 'trunk' frozen: true }",
+       "training.group[0].name: found 'b', the name of a task; allowed: another"
+       " one"),
       ("num_rounds: 1 group { scope: 'trunk' frozen: true } group { scope: "
        "'head' }", "training.group[1]: found a group that is not frozen; "
        "allowed: frozen ones, as each task trains what it reaches",

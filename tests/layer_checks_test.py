@@ -116,8 +116,8 @@ class NamesTest(parameterized.TestCase):
       ("twice", "layer { name: 'a' flatten {} } layer { name: 'a' residual { "
        "layer { name: 'a' flatten {} } } }",
        f"at.layer[1]: found the name 'a' {_TWICE}"),
-      ("as_one_is_called_anyway", "layer { name: 'flatten_1' flatten {} } layer "
-       "{ flatten {} } layer { flatten {} }",
+      ("as_one_is_called_anyway", "layer { name: 'flatten_1' flatten {} } "
+       "layer { flatten {} } layer { flatten {} }",
        f"at.layer[2]: found the name 'flatten_1' {_TWICE}"),
       ("of_a_projection", "layer { name: 'projection' residual { layer { name: "
        "'projection' flatten {} } } }",

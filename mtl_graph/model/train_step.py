@@ -107,7 +107,7 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
                       updates, gate_names)
 
   first = run(step if count == 1 else step * count)
-  _check_reached(model.groups, first.gradients)
+  _check_reached(model.groups, training.group, first.gradients)
   done = first if count == 1 else _accumulate(first, run, step, count, updates)
   norms = {name: gradients_lib.norm(done.gradients[name],
                                     f"gradient_norm/{name}")
@@ -320,11 +320,12 @@ def gradient_cosines(experiment: experiment_pb2.Experiment, model: graphs.Graph,
       for i, a in enumerate(names) for b in names[i + 1:]}
 
 
-def _check_reached(groups, gradients):
+def _check_reached(groups, stated, gradients):
   errors = [
       config.ConfigError(
-          f"training.group[{i}]", f"no task's loss reaches group '{group.name}'"
-          "; allowed: groups that get a gradient, or frozen: true")
+          f"training.group[{i}]" if stated else "training.group",
+          f"no task's loss reaches group '{group.name}'; allowed: groups that "
+          "get a gradient, or frozen: true")
       for i, group in enumerate(groups)
       if group.name in gradients
       and all(g is None for g in gradients[group.name])]
