@@ -20,7 +20,7 @@ class Outline(NamedTuple):
   """What an experiment gives rise to.
 
   Attributes:
-    variables: Name to shape, of every trainable variable, in order of creation.
+    variables: Name to shape, of every trainable variable.
     tensors: Name to shape of a row, of every tensor that `model.stop_gradient`
       may name.
     penalties: Name to `Regularization`, of the variables that bear one.

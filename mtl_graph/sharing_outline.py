@@ -80,10 +80,11 @@ def _hard_sharing(model, shape, outline, report) -> Dict[str, Shape]:
   known = collections.OrderedDict(features=shape)
 
   def grow(layers, scope, read, where):
-    before = set(outline.tensors)
     known[scope] = layer_outline.build(layers, scope, read, outline, where,
                                        report)
-    known.update((n, s) for n, s in outline.tensors.items() if n not in before)
+    # Layers within a residual are left out: what is behind them would be idle.
+    known.update((f"{scope}/{name}", outline.tensors[f"{scope}/{name}"])
+                 for name in layer_outline.layer_names(layers))
 
   grow(config_.trunk.layer, "trunk", shape, f"{path}.trunk")
   for i, branch in enumerate(config_.branch):
@@ -140,9 +141,7 @@ def needed_of_trunk(config_: sharing_pb2.HardSharing,
               list(branch.reads) or ["trunk"]) for branch in config_.branch]
   for scope, layers, read in reversed(stacks):
     names = [f"{scope}/{name}" for name in layer_outline.layer_names(layers)]
-    # A layer within a residual comes with the residual.
-    counts = [i + 1 for i, name in enumerate(names)
-              if any((w + "/").startswith(name + "/") for w in wanted)]
+    counts = [i + 1 for i, name in enumerate(names) if name in wanted]
     if scope in wanted:
       counts.append(len(names))
     if counts:
@@ -226,8 +225,9 @@ def _gate(gate, scope, experts, shape, outline, path, report) -> None:
   """Adds a gate over a number of experts."""
   read = layer_outline.build(gate.layer, scope, shape, outline, f"{path}.gate",
                              report)
+  is_static = gate.HasField("dselect_k") and not gate.dselect_k.per_example
   if len(read) != 1:
-    if layer_outline.is_known(read):
+    if layer_outline.is_known(read) and not is_static:
       report(f"{path}.gate", f"found an image of {layer_outline.describe(read)}"
              " before its last layer; allowed: a vector, as flatten or global "
              "pooling among its layers makes it")
@@ -242,11 +242,11 @@ def _gate(gate, scope, experts, shape, outline, path, report) -> None:
   if digits:
     sizes["digit"] = count * digits
   for name, size in sizes.items():
-    if gate.dselect_k.per_example:
+    if is_static:
+      outline.variables[f"{scope}/{name}"] = [size]
+    else:
       outline.variables[f"{scope}/{name}/kernel"] = [read[0], size]
       outline.variables[f"{scope}/{name}/bias"] = [size]
-    else:
-      outline.variables[f"{scope}/{name}"] = [size]
 
 
 def digits_of(experts: int) -> int:

@@ -55,6 +55,16 @@ class BuildTest(parameterized.TestCase):
            task { name: "b" reads: "branch/y" }
            task { name: "ab" product { task: "a" task: "b" } }""")
 
+  def test_a_choice_for_all_rows_reads_no_image(self):
+    self._check(
+        f"""mixture_of_experts {{ num_experts: 3 expert {{ {_CONV % 4} }}
+            gate {{ dselect_k {{ num_selected: 2 per_example: false }} }} }}""",
+        _IMAGE, {"a": (6, 4, 4), "b": (6, 4, 4)},
+        {**{f"expert/{i}/conv2d/kernel": [3, 3, 2, 4] for i in range(3)},
+         **{f"gate/{task}/{name}": [size] for task in "ab"
+            for name, size in (("selector", 2), ("digit", 4))}},
+        tasks="""task { name: "a" } task { name: "b" }""")
+
   def test_no_layers_at_all(self):
     self._check("hard_sharing {}", _IMAGE, {"a": _IMAGE, "b": _IMAGE}, {})
 
@@ -150,8 +160,9 @@ class ProblemsTest(parameterized.TestCase):
       ("no_such_tensor", "hard_sharing { trunk { %s } }" % (_CONV % 4),
        "model.task[0].reads[0]: no tensor 'trunk/conv'; allowed: features, "
        "trunk, trunk/conv2d; nearest: 'trunk/conv2d', 'trunk'",
-       "reads: 'trunk/conv'", "model.hard_sharing.trunk.layer[0]: found a layer "
-       "that no task reads; allowed: layers that `reads` of a task leads to"),
+       "reads: 'trunk/conv'", "model.hard_sharing.trunk.layer[0]: found a "
+       "layer that no task reads; allowed: layers that `reads` of a task leads "
+       "to"),
       ("twice", "hard_sharing { trunk { %s } }" % (_CONV % 4),
        "model.task[0].reads[1]: found 'trunk' a second time; allowed: each "
        "once", "reads: 'trunk' reads: 'trunk'"),
@@ -178,8 +189,8 @@ class ProblemsTest(parameterized.TestCase):
        "model.soft_sharing.cross_stitch.after[0]: no layer 'conv' in the "
        "columns; allowed: conv2d; nearest: 'conv2d'",
        "", "model.soft_sharing.cross_stitch: found no layer for a unit to "
-       "stand behind; allowed: a column with a dense or a convolution layer, or "
-       "`after`"),
+       "stand behind; allowed: a column with a dense or a convolution layer, "
+       "or `after`"),
       ("unit_twice", "soft_sharing { column { %s } sluice { after: "
        "['conv2d', 'conv2d'] } }" % (_CONV % 2),
        "model.soft_sharing.sluice.after[1]: found 'conv2d' a second time; "
@@ -210,8 +221,8 @@ class ProblemsTest(parameterized.TestCase):
       ("expert", "customized_gate_control { expert { %s } gate { layer { "
        "flatten {} } } }" % (_DENSE % 4),
        "model.customized_gate_control.expert.layer[0].dense: found an image of "
-       "6 x 4 x 2 as its input; allowed: a vector, as flatten or global pooling "
-       "makes it"),
+       "6 x 4 x 2 as its input; allowed: a vector, as flatten or global "
+       "pooling makes it"),
       ("forward", "task_attention { block { first { %s } attention_units: 1 } "
        "block { first { layer { max_pooling { size: 2 } } } attention_units: 1 "
        "} }" % (_CONV % 4),
@@ -269,7 +280,7 @@ class NeededOfTrunkTest(parameterized.TestCase):
   @parameterized.parameters(
       ([[]], {"trunk": 3}), ([["trunk"]], {"trunk": 3}), ([], {}),
       ([["features"]], {}), ([["trunk/dense"]], {"trunk": 1}),
-      ([["trunk/residual/dense"]], {"trunk": 2}),
+      ([["trunk/residual"]], {"trunk": 2}),
       ([["trunk/dense", "branch/x/last"]], {"trunk": 2, "branch/x": 1}),
       ([["trunk/dense"], ["branch/y"]], {"trunk": 2, "branch/x": 2,
                                          "branch/y": 1}),

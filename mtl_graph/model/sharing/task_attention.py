@@ -43,11 +43,15 @@ def build(config: sharing_pb2.TaskAttention, inputs: tf.Tensor,
     trunk = stacks.build(block.transition.layer, second, f"{scope}/transition",
                          mode)
     before, masked = masked, {}
+    shared_from = len(mode.updates)
     for task in wanted:
       read = first
       if j:
-        read = tf.concat([first, stacks.build(
-            block.forward.layer, before[task], f"{scope}/forward", mode)], -1)
+        # One task after the other: all move the same moving statistics.
+        with tf.control_dependencies(mode.updates[shared_from:]):
+          forward = stacks.build(block.forward.layer, before[task],
+                                 f"{scope}/forward", mode)
+        read = tf.concat([first, forward], -1)
       masked[task] = second * _mask(block, read, second.shape.as_list()[-1],
                                     f"attention/{task}/{scope}", mode)
   return masked

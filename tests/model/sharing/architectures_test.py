@@ -34,8 +34,8 @@ _ARCHITECTURES = {
         f"progressive_layered_extraction {{ level {{ expert {{ {_LAYER} }} }} "
         f"level {{ expert {{ {_LAYER} }} }} }}",
     "task_attention":
-        f"task_attention {{ block {{ first {{ {_LAYER} }} attention_units: 2 }} "
-        "}",
+        f"task_attention {{ block {{ first {{ {_LAYER} }} "
+        "attention_units: 2 } }",
 }
 # The variables of a first task, but for those of the features and the head.
 _OF_A_TASK = {

@@ -125,6 +125,23 @@ class TaskAttentionTest(parameterized.TestCase, tf.test.TestCase):
               f"attention/{task}/block_{j}/{name}" for j in (0, 1)
               for name in ("hidden", "mask")})
 
+  def test_moving_statistics_of_forward_move_in_the_order_of_the_tasks(self):
+    part = _part(f"""
+        block {{ first {{ {_DENSE % 4} }} attention_units: 2 {_PLAIN} }}
+        block {{ first {{ {_DENSE % 4} }} attention_units: 2 {_PLAIN}
+                forward {{ layer {{ batch_normalization {{}} }} }} }}""",
+                 training=True)
+    # The mean and the variance, once for each task.
+    self.assertLen(part.mode.updates, 4)
+    pending, before = list(part.mode.updates[2:]), set()
+    while pending:
+      op = pending.pop()
+      for other in [*op.control_inputs, *(t.op for t in op.inputs)]:
+        if other not in before:
+          before.add(other)
+          pending.append(other)
+    self.assertContainsSubset(part.mode.updates[:2], before)
+
   def test_only_wanted_attentions_are_built(self):
     whole, part = (_part(_IMAGES % ("", ""), tasks, (4, 6, 2))
                    for tasks in (None, ["b"]))
