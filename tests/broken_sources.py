@@ -121,8 +121,8 @@ DATA_FILES = (
            "weight above 0 for task 'tier' in column 'tier'; allowed: at least "
            "one", prepare=(small_experiment.column("tier", "", "shop.csv"),)),
     _files("best_without_labels_in_any_source",
-           (), "data.source.validation: no row has a label for task 'click', by which "
-           "evaluation.best measures; allowed: at least one",
+           (), "data.source.validation: no row has a label for task 'click', "
+           "by which evaluation.best measures; allowed: at least one",
            prepare=(small_experiment.column("clicked", "", "ads_later.csv"),)),
     _files("source_of_an_empty_part", f"{_SHOP}.train.part={{column: 'city' "
            "value: 'paris'}", "shop.csv: found 60 rows, of which 0 belong to "

@@ -26,6 +26,8 @@ training { num_steps: 3 joint { loss { sum {} } } }
 """
 _ROOT_FIELDS = "name, seed, data, model, training, evaluation, serving"
 _TASK_FIELDS = ", ".join(f.name for f in model_pb2.Task.DESCRIPTOR.fields)
+_MODEL_FIELDS = ", ".join(
+    field.name for field in model_pb2.Model.DESCRIPTOR.fields)
 _TRAINING_FIELDS = ", ".join(
     f.name for f in training_pb2.Training.DESCRIPTOR.fields)
 _GROUP_FIELDS = ", ".join(
@@ -91,11 +93,10 @@ class ParseTest(parameterized.TestCase):
             f"{_ROOT_FIELDS}; nearest: 'name'",
             f"f:2:1: no field 'sed' in mtl_graph.Experiment; allowed: "
             f"{_ROOT_FIELDS}; nearest: 'seed'",
-            "f:3:9: no field 'taks' in mtl_graph.Model; allowed: hard_sharing, "
-            "mixture_of_experts, task, stop_gradient; nearest: 'task'",
+            "f:3:9: no field 'taks' in mtl_graph.Model; allowed: "
+            f"{_MODEL_FIELDS}; nearest: 'task'",
             "f:3:23: no field 'hard_sharin' in mtl_graph.Model; allowed: "
-            "hard_sharing, mixture_of_experts, task, stop_gradient; nearest: "
-            "'hard_sharing'",
+            f"{_MODEL_FIELDS}; nearest: 'hard_sharing', 'soft_sharing'",
             "f:4:12: no field 'num_step' in mtl_graph.Training; allowed: "
             f"{_TRAINING_FIELDS}; nearest: 'num_steps', 'num_epochs', "
             "'num_rounds'",

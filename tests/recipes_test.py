@@ -62,7 +62,6 @@ IN_LOG = {
     "Losses on different scales.": r"learned uncertainty:",
     "How long.": r"(?s)step 40/\d+ .*metrics of \S+/best/model.ckpt-",
     "Metrics": r"validation by city:",
-    "Columns that exchange what they compute.": r"sluice/|cross_stitch/|column/",
     "No joint loss.": r"loss clicked \S+ spent \S+ \|",
 }
 

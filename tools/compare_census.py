@@ -123,7 +123,7 @@ METHODS = {
     "PLE": _tried("experts", (1, 2), _extraction),
 }
 TREES = "boosted trees"
-_TREES_SETTINGS = {
+TREES_SETTINGS = {
     f"rate {rate:g}, leaves {leaves}": {"learning_rate": rate,
                                         "max_leaf_nodes": leaves}
     for rate, leaves in itertools.product((0.05, 0.1), (15, 31))}
@@ -254,7 +254,7 @@ def grow(matrices, setting: str, task: str, seed: int) -> Dict[str, Any]:
   trees = ensemble.HistGradientBoostingClassifier(
       max_iter=500, early_stopping=True, n_iter_no_change=20, random_state=seed,
       scoring="roc_auc", categorical_features=range(num_categories),
-      **_TREES_SETTINGS[setting])
+      **TREES_SETTINGS[setting])
   trees.fit(inputs["train"], labels["train"][task])
   return {split: {task: metrics.roc_auc_score(
       labels[split][task], trees.predict_proba(inputs[split])[:, 1])}
@@ -329,7 +329,7 @@ class Runs:
     Returns:
       The setting, and the test AUC with each seed by task.
     """
-    settings = METHODS.get(method, _TREES_SETTINGS)
+    settings = METHODS.get(method, TREES_SETTINGS)
     chosen = choose({setting: self.run(method, setting, tasks, 1)
                      for setting in settings}, tasks[0])
     found = [self.run(method, chosen, tasks, seed)["test"]

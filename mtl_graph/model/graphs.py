@@ -166,9 +166,9 @@ def _reached(loss, variables, pairs) -> Set[str]:
     variables: The trainable variables.
     pairs: Averages with their variables, where the loss reads averages.
   """
-  by_average = {average.op.name: variable.op.name for average, variable in pairs}
+  names = {average.op.name: variable.op.name for average, variable in pairs}
   read = [average for average, _ in pairs] or variables
-  return {by_average.get(name, name)
+  return {names.get(name, name)
           for name in variable_groups.reached(loss, read)}
 
 

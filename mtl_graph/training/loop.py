@@ -195,9 +195,9 @@ class _Run:
     same_rows = saved["digest"] == self._state.digest
     if not same_rows and not allow_changes:
       compatibility.refuse(
-          [f"{row_sets.path(self._experiment.data, 'train')}: the rows have "
-           "changed"], self._model_dir, "the same rows, another --model_dir, or "
-          "--allow_changes")
+          [row_sets.path(self._experiment.data, "train")
+           + ": the rows have changed"], self._model_dir, "the same rows, "
+          "another --model_dir, or --allow_changes")
     if same_rows and not changes:
       self._state.take_up(saved)
     else:

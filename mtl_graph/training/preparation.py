@@ -205,8 +205,8 @@ def plan(experiment: experiment_pb2.Experiment, rows: splits.Split
       num_steps(experiment, sum(counts)) * count, experiment.seed)
   if len(drawn.source) < count:
     raise sources.DataError(
-        f"data.source: found {len(drawn.source)} batches of {count} that a step "
-        "takes, until all sources have stopped; allowed: at least as many")
+        f"data.source: found {len(drawn.source)} batches until all sources have"
+        f" stopped; allowed: at least {count}, as many as a step takes")
   return drawn
 
 

@@ -1,11 +1,14 @@
 """Tests of the recurrent layers."""
 
+import functools
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import keras
 import numpy as np
 import tensorflow as tf2
 import tensorflow.compat.v1 as tf
+from tensorflow.python.eager import context
 
 from mtl_graph.layers import initializers
 from mtl_graph.layers import recurrent
@@ -100,16 +103,19 @@ class RecurrentTest(parameterized.TestCase, tf.test.TestCase):
       kernel, bias = [np.concatenate([p[0], p[2], p[1], p[3]], -1) for p in (
           np.split(value, 4, -1) for value in values)]
       bias[_UNITS:2 * _UNITS] += 1
-      layer = keras.layers.LSTM(_UNITS)
+      make = functools.partial(keras.layers.LSTM, _UNITS)
     else:
       # Its gates are u, r and the candidate.
       kernel, bias = [np.concatenate([*np.split(gates, 2, -1)[::-1], own], -1)
                       for gates, own in (values[::2], values[1::2])]
-      layer = keras.layers.GRU(_UNITS, reset_after=False)
-    layer.build(_INPUTS.shape)
-    layer.set_weights([kernel[:2], kernel[2:], bias])
+      make = functools.partial(keras.layers.GRU, _UNITS, reset_after=False)
     mask = np.arange(4) < _LENGTHS[:, np.newaxis]
-    self.assertAllClose(found, layer(_INPUTS, mask=mask), rtol=1e-5, atol=1e-6)
+    with context.eager_mode():  # Whatever ran before in this process.
+      layer = make()
+      layer.build(_INPUTS.shape)
+      layer.set_weights([kernel[:2], kernel[2:], bias])
+      expected = layer(_INPUTS, mask=mask).numpy()
+    self.assertAllClose(found, expected, rtol=1e-5, atol=1e-6)
 
   def test_what_lies_past_the_end_counts_for_nothing(self, kind):
     mask = np.arange(4) < _LENGTHS[:, np.newaxis]

@@ -193,8 +193,8 @@ class SluiceTest(parameterized.TestCase, tf.test.TestCase):
        r"`columns\[1\]` must have shape \[5, 4\], found \(5,\)"),
       ([[5, 4]] * 2, [2, 2], 2,
        r"`alpha` must have shape \[any, 4\], found \(2, 2\)"),
-      ([[5, 4]] * 2, [3, 4], 2, "the first dimension of `alpha` must be a known "
-       "multiple of `subspaces`, found 3 and 2"),
+      ([[5, 4]] * 2, [3, 4], 2, "the first dimension of `alpha` must be a "
+       "known multiple of `subspaces`, found 3 and 2"),
       ([[5, 4]] * 2, [6, 6], 3, "the last dimension of `columns` must be a "
        "known multiple of the number of parts, found 4 and 3 parts"),
       ([[5, 4]] * 2, [0, 0], 0, "the last dimension of `columns` must be a "

@@ -187,8 +187,9 @@ class IndependentRunTest(parameterized.TestCase):
       self._train("training.independent.task=[{ name: 'a' iterations: 100 "
                   "optimizer { adam { learning_rate { constant: 0.001 } } } },"
                   "{ name: 'b' iterations: 0 }]",
-                  "training.default_optimizer={ adam { learning_rate { constant:"
-                  " 0.001 } } }", "training.num_rounds=1", folder=folder,
+                  "training.default_optimizer={ adam { learning_rate { "
+                  "constant: 0.001 } } }", "training.num_rounds=1",
+                  folder=folder,
                   arrays={"train": {**arrays["train/of_a"],
                                     "b": np.eye(50)[0]},
                           "validation": _rows(1)})
