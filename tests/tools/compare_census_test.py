@@ -21,12 +21,13 @@ from tools import compare_census
 from tools import make_census
 
 ROOT = pathlib.Path(__file__).absolute().parent.parent.parent
-EXPERIMENT = ROOT / "protos" / "examples" / "large" / "census_shared_bottom.pbtxt"
+EXPERIMENT = (ROOT / "protos" / "examples" / "large"
+              / "census_shared_bottom.pbtxt")
 ALL = ("income", "college", "never_married")
 
 
 def make_rows(count):
-  """Makes rows in the published format; each task has a column that tells it."""
+  """Makes rows as published; each task has a column that tells it."""
   random = np.random.RandomState(0)
   rows = []
   for i in range(count):

@@ -102,13 +102,13 @@ class CompareCorrelationTest(absltest.TestCase):
         for model in models for correlation, values in tests.items()
     }).splitlines()
     self.assertEqual(
-        lines[1].split(), "shared bottom 0.5 0.01 0.50000 0.14142 0.40000 "
-        "0.60000".split())
+        lines[1].split(), "shared bottom 0.5 0.01 0.50000 0.14142 0.10000 "
+        "0.40000 0.60000".split())
     self.assertEqual(lines[6].split()[:3], ["MMoE", "1", "0.001"])
     self.assertStartsWith(lines[7].strip(), "loss at 0.5 less that at 1")
     # 0.4 - 0.2 and 0.6 - 0.1.
     self.assertEqual(lines[9].split(), [
-        "MMoE", "0.35000", "0.21213", "0.20000", "0.50000"])
+        "MMoE", "0.35000", "0.21213", "0.15000", "0.20000", "0.50000"])
 
   @mock.patch.object(compare_correlation, "CORRELATIONS", (0.5, 1.0))
   @mock.patch.object(compare_correlation, "RATES", (0.01,))
