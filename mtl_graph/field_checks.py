@@ -107,6 +107,25 @@ def names(messages, path, report, reserved=RESERVED_NAMES) -> None:
     seen.add(message.name)
 
 
+def known_once(names_, known, path, what, report) -> None:
+  """Checks that each of several names is known, and is there once.
+
+  Args:
+    names_: The names.
+    known: Names that are allowed.
+    path: Where they sit, without an index.
+    what: What they are names of, with {} for a name: "task '{}'".
+    report: Takes a field's path and its problem.
+  """
+  for i, one in enumerate(names_):
+    where = f"{path}[{i}]"
+    if one not in known:
+      report(where, f"no {what.format(one)}; allowed: {', '.join(known)}"
+             f"{config.nearest(one, known)}")
+    elif one in names_[:i]:
+      report(where, f"found '{one}' a second time; allowed: each once")
+
+
 def file_exists(message, field, path, report) -> None:
   name = getattr(message, field)
   if not os.path.isfile(name):

@@ -1,9 +1,9 @@
 """The shapes and variables of what tasks share, known before any graph."""
 
 import collections
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Sequence
 
-from mtl_graph import config
+from mtl_graph import field_checks
 from mtl_graph import layer_outline
 from mtl_graph import task_graph
 from mtl_graph.protos import model_pb2
@@ -13,6 +13,19 @@ Shape = layer_outline.Shape
 
 # The most experts that are built by one field: each is a part of the graph.
 MOST_EXPERTS = 1000
+
+
+class Stack(NamedTuple):
+  """A trunk or a branch.
+
+  Attributes:
+    scope: Its variable scope.
+    layers: Its `Layer` messages.
+    reads: Names of the tensors that it reads.
+  """
+  scope: str
+  layers: Sequence
+  reads: List[str]
 
 
 def build(model: model_pb2.Model, shape: Shape, outline: layer_outline.Outline,
@@ -100,13 +113,7 @@ def _hard_sharing(model, shape, outline, report) -> Dict[str, Shape]:
 def _read(names, known: Mapping[str, Shape], path, report) -> Shape:
   """Returns the shape of the tensors of these names side by side."""
   names = list(names) or ["trunk"]
-  for i, name in enumerate(names):
-    if name not in known:
-      report(f"{path}[{i}]", f"no tensor '{name}'; allowed: "
-             + ", ".join(known) + config.nearest(name, known))
-    elif name in names[:i]:
-      report(f"{path}[{i}]", f"found '{name}' a second time; allowed: each "
-             "once")
+  field_checks.known_once(names, known, path, "tensor '{}'", report)
   shapes = [known[name] for name in names if name in known]
   if len(shapes) < len(names):
     return (0,)
@@ -118,6 +125,13 @@ def _read(names, known: Mapping[str, Shape], path, report) -> Shape:
              "images of one size")
     return (0,)
   return joined
+
+
+def stacks_of_trunk(config_: sharing_pb2.HardSharing) -> List[Stack]:
+  """Returns the trunk and its branches, each after what it reads."""
+  return [Stack("trunk", config_.trunk.layer, ["features"])] + [
+      Stack(f"branch/{branch.name}", branch.layer,
+            list(branch.reads) or ["trunk"]) for branch in config_.branch]
 
 
 def needed_of_trunk(config_: sharing_pb2.HardSharing,
@@ -136,10 +150,7 @@ def needed_of_trunk(config_: sharing_pb2.HardSharing,
   """
   wanted = {name for names in reads for name in (list(names) or ["trunk"])}
   needed = {}
-  stacks = [("trunk", config_.trunk.layer, ["features"])]
-  stacks += [(f"branch/{branch.name}", branch.layer,
-              list(branch.reads) or ["trunk"]) for branch in config_.branch]
-  for scope, layers, read in reversed(stacks):
+  for scope, layers, read in reversed(stacks_of_trunk(config_)):
     names = [f"{scope}/{name}" for name in layer_outline.layer_names(layers)]
     counts = [i + 1 for i, name in enumerate(names) if name in wanted]
     if scope in wanted:
@@ -152,17 +163,13 @@ def needed_of_trunk(config_: sharing_pb2.HardSharing,
 
 def _report_unread(model, report) -> None:
   """Reports layers whose output no task reads."""
-  config_ = model.hard_sharing
-  needed = needed_of_trunk(config_, [task.reads for task in model.task
-                                     if not task.HasField("product")])
-  stacks = [("trunk", config_.trunk.layer, "model.hard_sharing.trunk")]
-  stacks += [(f"branch/{branch.name}", branch.layer,
-              f"model.hard_sharing.branch[{i}]")
-             for i, branch in enumerate(config_.branch)]
-  for scope, layers, path in stacks:
-    if model.task and needed.get(scope, 0) < len(layers):
-      report(f"{path}.layer[{needed.get(scope, 0)}]", "found a layer that no "
-             "task reads; allowed: layers that `reads` of a task leads to")
+  needed = needed_of_trunk(model.hard_sharing, [
+      task.reads for task in model.task if not task.HasField("product")])
+  for path, stack in zip(stacks_of(model), stacks_of_trunk(model.hard_sharing)):
+    count = needed.get(stack.scope, 0)
+    if model.task and count < len(stack.layers):
+      report(f"{path}.layer[{count}]", "found a layer that no task reads; "
+             "allowed: layers that `reads` of a task leads to")
 
 
 def units_after(layers, after: Sequence[str]) -> List[str]:
@@ -187,13 +194,8 @@ def _soft_sharing(config_, tasks, shape, outline, report) -> Dict[str, Shape]:
   widths = {name: outline.tensors[f"column/{tasks[0]}/{name}"][-1]
             for name in layer_outline.layer_names(layers)}
   names = units_after(layers, unit.after)
-  for i, name in enumerate(names):
-    if name not in widths:
-      report(f"{path}.after[{i}]", f"no layer '{name}' in the columns; allowed:"
-             f" {', '.join(widths)}{config.nearest(name, widths)}")
-    elif name in names[:i]:
-      report(f"{path}.after[{i}]", f"found '{name}' a second time; allowed: "
-             "each once")
+  field_checks.known_once(names, widths, f"{path}.after",
+                          "layer '{}' in the columns", report)
   names = [name for name in dict.fromkeys(names) if name in widths]
   if not names:
     report(path, "found no layer for a unit to stand behind; allowed: a column "

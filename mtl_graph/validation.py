@@ -59,11 +59,6 @@ def _check_serving(experiment, report) -> None:
   """Reports what is wrong with `serving`."""
   serving = experiment.serving
   field_checks.at_least(serving, "warmup_requests", 0, "serving", report)
-  names = [task.name for task in experiment.model.task]
-  for i, name in enumerate(serving.task):
-    if name not in names:
-      report(f"serving.task[{i}]", f"no task '{name}'; allowed: "
-             f"{', '.join(names)}{config.nearest(name, names)}")
-    elif name in serving.task[:i]:
-      report(f"serving.task[{i}]", f"found '{name}' a second time; allowed: "
-             "each once")
+  field_checks.known_once(
+      serving.task, [task.name for task in experiment.model.task],
+      "serving.task", "task '{}'", report)

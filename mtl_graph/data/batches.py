@@ -37,15 +37,20 @@ def resident(rows: int, widths: Batch) -> Tuple[Batch, Callable[[Batch], Dict]]:
     A `Batch` of variables, and a function from a `Batch` of arrays to the feed
     under which `tf.local_variables_initializer()` fills them.
   """
+  return _hold(Batch, (tf.float32, tf.int32, tf.float32, tf.float32),
+               [[rows, width] for width in widths])
+
+
+def _hold(kind, dtypes, shapes):
+  """Makes a local variable for each field; returns them, and their feed."""
   variables, inputs = [], []
-  for name, dtype, width in zip(
-      Batch._fields, (tf.float32, tf.int32, tf.float32, tf.float32), widths):
-    value = tf.placeholder(dtype, [rows, width], name=f"resident/{name}/input")
+  for name, dtype, shape in zip(kind._fields, dtypes, shapes):
+    value = tf.placeholder(dtype, shape, name=f"resident/{name}/input")
     inputs.append(value)
     variables.append(tf.get_variable(
         f"resident/{name}", initializer=value, trainable=False,
         collections=[tf.GraphKeys.LOCAL_VARIABLES]))
-  return Batch(*variables), lambda batch: dict(zip(inputs, batch))
+  return kind(*variables), lambda values: dict(zip(inputs, values))
 
 
 def resident_plan(length: int
@@ -59,14 +64,7 @@ def resident_plan(length: int
     A `Plan` of variables, and a function from a `Plan` of arrays to the feed
     under which `tf.local_variables_initializer()` fills them.
   """
-  variables, inputs = [], []
-  for name in mixing.Plan._fields:
-    value = tf.placeholder(tf.int32, [length], name=f"resident/{name}/input")
-    inputs.append(value)
-    variables.append(tf.get_variable(
-        f"resident/{name}", initializer=value, trainable=False,
-        collections=[tf.GraphKeys.LOCAL_VARIABLES]))
-  return mixing.Plan(*variables), lambda plan: dict(zip(inputs, plan))
+  return _hold(mixing.Plan, (tf.int32, tf.int32), [[length], [length]])
 
 
 def rows_of_batch(

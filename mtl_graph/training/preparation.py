@@ -181,16 +181,18 @@ def rows_of_tasks(experiment: experiment_pb2.Experiment, rows: splits.Split,
     Runs of rows by task: all of them, or of sources those that the task's share
     of independent training states, else those that label it.
   """
-  stated = {task.name: task.source
-            for task in experiment.training.independent.task}
-  found = {}
-  for task in experiment.model.task:
-    names = [source.name for source in experiment.data.source
-             if (source.name == stated[task.name] if stated.get(task.name)
-                 else not source.task or task.name in source.task)]
-    found[task.name] = ([rows.sources[name] for name in names]
-                        or [slice(0, count)])
-  return found
+  return {task.name: [rows.sources[source.name] for source in
+                      _sources_of(experiment, task.name)] or [slice(0, count)]
+          for task in experiment.model.task}
+
+
+def _sources_of(experiment, task) -> List[data_pb2.TaskSource]:
+  """Returns the sources that a task's batches are drawn from, if there are any.
+  """
+  stated = {t.name: t.source for t in experiment.training.independent.task}
+  return [source for source in experiment.data.source
+          if (source.name == stated[task] if stated.get(task)
+              else not source.task or task in source.task)]
 
 
 def plan(experiment: experiment_pb2.Experiment, rows: splits.Split
@@ -256,17 +258,14 @@ def schedule(experiment: experiment_pb2.Experiment, rows: splits.Split,
 
 def _limits(experiment, rows) -> Dict[str, int]:
   """Returns the most iterations of tasks all of whose sources stop."""
-  names = {(part.start, part.stop): name for name, part in rows.sources.items()}
-  stops = {source.name: source.at_end == data_pb2.TaskSource.STOP
-           for source in experiment.data.source}
-  parts = rows_of_tasks(experiment, rows, len(rows.labels.values))
   limits = {}
   for task in experiment.training.independent.task:
-    own = parts[task.name]
-    if all(stops.get(names.get((part.start, part.stop))) for part in own):
+    own = _sources_of(experiment, task.name)
+    if own and all(s.at_end == data_pb2.TaskSource.STOP for s in own):
+      parts = [rows.sources[source.name] for source in own]
       size = ((task.batch_size or experiment.data.batch_size)
               * experiment.training.accumulate_batches)
-      limits[task.name] = -(-sum(p.stop - p.start for p in own) // size)
+      limits[task.name] = -(-sum(p.stop - p.start for p in parts) // size)
   return limits
 
 

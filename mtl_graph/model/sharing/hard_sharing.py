@@ -35,10 +35,7 @@ def build(config: sharing_pb2.HardSharing, inputs: tf.Tensor,
         known[name] if name in known else mode.tensors[name]
         for name in list(names) or ["trunk"]])
 
-  trees = [("trunk", config.trunk.layer, ["features"])]
-  trees += [(f"branch/{branch.name}", branch.layer, branch.reads)
-            for branch in config.branch]
-  for scope, layers, names in trees:
+  for scope, layers, names in sharing_outline.stacks_of_trunk(config):
     if scope in needed:
       known[scope] = stacks.build(layers[:needed[scope]], read(names), scope,
                                   mode)
