@@ -7,7 +7,6 @@ from mtl_graph import independent_checks
 from mtl_graph import optimizer_checks
 from mtl_graph import ownership
 from mtl_graph.protos import experiment_pb2
-from mtl_graph.protos import training_pb2
 
 
 def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
@@ -81,12 +80,6 @@ def _check_execution(execution, report) -> None:
   if execution.HasField("gpu_memory_fraction") and not 0 < share <= 1:
     report(f"{path}.gpu_memory_fraction", f"found {share:g}; allowed: above 0, "
            "at most 1")
-  built = (training_pb2.Execution.AUTO, training_pb2.Execution.SESSION)
-  if execution.mode not in built:
-    name = training_pb2.Execution.Mode.Name
-    report(f"{path}.mode", f"found {name(execution.mode)}, which "
-           f"{field_checks.NOT_BUILT}; allowed: "
-           f"{', '.join(name(b) for b in built)}")
 
 
 def _check_dense(training, report) -> None:

@@ -81,18 +81,25 @@ def rows_of_batch(
   a resumed run goes on where it stopped without any state.
 
   Args:
-    number: Number of the batch, counted over the whole run, int64 scalar.
-    num_rows: Rows there are, a number or an int64 scalar.
+    number: Number of the batch, counted over the whole run, int64, shape `[]`;
+      or of several, shape `[K]`.
+    num_rows: Rows there are, a number or an int64 scalar; or for each of
+      several batches, shape `[K]`.
     batch_size: Rows per batch.
     seed: Seed of the experiment.
     name: Name scope of the op.
 
   Returns:
-    Row numbers, int64, shape `[batch_size]`.
+    Row numbers, int64, shape `[batch_size]` or `[K, batch_size]`.
   """
   with tf.name_scope(name):
+    number = tf.convert_to_tensor(number, tf.int64)
     num_rows = tf.convert_to_tensor(num_rows, tf.int64)
-    position = number * batch_size + tf.range(batch_size, dtype=tf.int64)
+    shape = number.shape + [batch_size]
+    position = tf.reshape(number[..., tf.newaxis] * batch_size
+                          + tf.range(batch_size, dtype=tf.int64), [-1])
+    if num_rows.shape.rank:
+      num_rows = tf.repeat(num_rows, batch_size)
     epoch = position // num_rows
     # The op looks at few bits of each word of its key: hashed, they differ from
     # epoch to epoch and from seed to seed. With fewer rounds its order is
@@ -100,8 +107,9 @@ def rows_of_batch(
     key = tf.stack([
         random_bits.hash_counter(epoch, random_bits.key_of(seed, f"rows/{i}"))
         for i in range(3)], 1)
-    return tf.raw_ops.RandomIndexShuffle(
-        index=position % num_rows, seed=key, max_index=num_rows - 1, rounds=8)
+    return tf.reshape(tf.raw_ops.RandomIndexShuffle(
+        index=position % num_rows, seed=key, max_index=num_rows - 1, rounds=8),
+                      shape)
 
 
 def rows_of_parts(
@@ -115,14 +123,14 @@ def rows_of_parts(
   `rows_of_batch` over the rows of the parts, one part after the other.
 
   Args:
-    number: Number of the batch, counted over the whole run, int64 scalar.
+    number: Number of the batch, or of several, as `rows_of_batch` takes it.
     parts: Runs of rows, none empty, at least one.
     batch_size: Rows per batch.
     seed: Seed of the experiment.
     name: Name scope of the op.
 
   Returns:
-    Row numbers, int64, shape `[batch_size]`.
+    Row numbers, int64, shape `[batch_size]` or `[K, batch_size]`.
   """
   counts = [part.stop - part.start for part in parts]
   rows = rows_of_batch(number, sum(counts), batch_size, seed)
@@ -155,8 +163,8 @@ def planned_rows(
   so that every row of a source comes once in each of the source's epochs.
 
   Args:
-    number: Number of the batch, counted over the whole run, below the plan's
-      length, int64 scalar.
+    number: Number of the batch, or of several, as `rows_of_batch` takes it,
+      below the plan's length.
     plan: A `Plan` of int32 tensors or variables, shape `[N]`.
     starts: Number of the first row of each source.
     counts: Rows of each source, at least 1.
@@ -165,14 +173,15 @@ def planned_rows(
     name: Name scope of the op.
 
   Returns:
-    Row numbers, int64, shape `[batch_size]`.
+    Row numbers, int64, shape `[batch_size]` or `[K, batch_size]`.
   """
   with tf.name_scope(name):
     source = tf.gather(plan.source, number)
     own = tf.cast(tf.gather(plan.number, number), tf.int64)
     rows = rows_of_batch(own, tf.gather(tf.constant(counts, tf.int64), source),
                          batch_size, seed)
-    return tf.gather(tf.constant(starts, tf.int64), source) + rows
+    first = tf.gather(tf.constant(starts, tf.int64), source)
+    return first[..., tf.newaxis] + rows
 
 
 def gather(variables: Batch, rows: tf.Tensor) -> Batch:

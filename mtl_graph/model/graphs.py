@@ -44,6 +44,9 @@ class Graph(NamedTuple):
     log_variances: The log variance of each task, where they are learned.
     averaged: Pairs of an average and its variable, where averages are kept.
     outline: The `layer_outline.Outline` of the experiment.
+    gate_use: How many numbers measure the use of gates, at most.
+    optimizers: The first optimizer that was applied under each scope, for steps
+      to share its state.
   """
   graph: tf.Graph
   global_step: tf.Variable
@@ -60,6 +63,8 @@ class Graph(NamedTuple):
   log_variances: Dict[str, tf.Variable]
   averaged: List[Tuple[tf.Variable, tf.Variable]]
   outline: layer_outline.Outline
+  gate_use: int
+  optimizers: Dict[str, tf.train.Optimizer]
 
 
 class Network(NamedTuple):
@@ -114,8 +119,9 @@ def build(experiment: experiment_pb2.Experiment,
     averaged = experiment.training.HasField("moving_average")
     with tf.name_scope("evaluation"):
       batch = batches.placeholders(widths(experiment, transformed))
-      logits = forward(experiment, features_lib.Transformed(
-          batch.numbers, batch.ids), averaged=averaged).logits
+      network = forward(experiment, features_lib.Transformed(
+          batch.numbers, batch.ids), averaged=averaged)
+      logits = network.logits
       predictions = _predictions(tasks, logits)
       slices = outline.label_slices(tasks)
       row_losses = collections.OrderedDict(
@@ -138,7 +144,8 @@ def build(experiment: experiment_pb2.Experiment,
     return Graph(graph, global_step, raw, transformed, batch, predictions,
                  tf.stack(list(row_losses.values()), 1), groups, owned,
                  {v.op.name: v for v in variables}, reached, counters,
-                 log_variances, pairs, outline.build(experiment))
+                 log_variances, pairs, outline.build(experiment),
+                 sum(len(g.experts) + 1 for g in network.gates.values()), {})
 
 
 def _groups(experiment, variables, reached):

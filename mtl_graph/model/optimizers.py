@@ -1,6 +1,6 @@
 """One optimizer per group, and the op that runs them all."""
 
-from typing import Optional, Sequence
+from typing import Dict, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -102,6 +102,26 @@ def build(optimizer: optimizers_pb2.Optimizer, rate: tf.Tensor, step: tf.Tensor
         rate, proximal.initial_accumulator_value, proximal.l1, proximal.l2)
   raise config.ConfigError("optimizer", f"found '{kind}'; allowed: one that "
                            "this version builds")
+
+
+def go_on(optimizer: tf.train.Optimizer, scope: str,
+          started: Dict[str, tf.train.Optimizer]) -> None:
+  """Has an optimizer use the slots of the first one under its scope.
+
+  A step that is traced a second time, for another execution, has optimizers of
+  its own, whose rates and counters are tensors of that trace. They update the
+  same variables, and must find the same state.
+
+  Args:
+    optimizer: The optimizer, not applied yet.
+    scope: Variable scope of its slots.
+    started: The first optimizer by scope; takes this one if there is none.
+  """
+  first = started.setdefault(scope, optimizer)
+  # Where `tf.train.Optimizer` keeps them; it has no public way to hand them on.
+  # pylint: disable=protected-access
+  optimizer._slots = first._slots
+  optimizer._non_slot_dict = first._non_slot_dict
 
 
 def weight_decay(optimizer: optimizers_pb2.Optimizer, rate: tf.Tensor,

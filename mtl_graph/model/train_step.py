@@ -125,11 +125,14 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   with tf.control_dependencies(barrier + updates):
     for name, group in trained.items():
       message = _optimizer_of(training, group)
+      scope = f"optimizer/{name}"
       rates[name] = optimizers.learning_rate(message, step)
+      optimizer = optimizers.build(message, rates[name], step)
+      optimizers.go_on(optimizer, scope, model.optimizers)
       applied.append(optimizers.apply(
-          optimizers.build(message, rates[name], step), f"optimizer/{name}",
-          clipped[name], objective.variables[name], conditions.get(name),
-          optimizers.weight_decay(message, rates[name], group.weight_decay)))
+          optimizer, scope, clipped[name], objective.variables[name],
+          conditions.get(name), optimizers.weight_decay(
+              message, rates[name], group.weight_decay)))
   if model.averaged:
     updated = {v.ref() for some in objective.variables.values() for v in some}
     with tf.control_dependencies(applied):

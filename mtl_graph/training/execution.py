@@ -1,16 +1,19 @@
 """Executes training steps: how, never what."""
 
 import functools
+import time
 from typing import Callable, List, NamedTuple, Optional, Protocol, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from mtl_graph import config
+from mtl_graph.model import step_block
 from mtl_graph.model import train_step
-from mtl_graph.protos import training_pb2
 from mtl_graph.training import hooks as hooks_lib
 from mtl_graph.training import schedule as schedule_lib
+
+# How long a block may take: between two of them a run can be interrupted.
+_SECONDS_PER_BLOCK = 1.0
 
 
 class Ran(NamedTuple):
@@ -30,10 +33,10 @@ class Execution(Protocol):
   Attributes:
     steps: The steps, as traced into the graph: one in joint training, one per
       task in independent training.
-    description: What the log says of it.
+    mode: "SESSION", "LOOP" or "XLA".
   """
   steps: Sequence[train_step.Step]
-  description: str
+  mode: str
 
   def run(self, count: int, stop: Callable[[int], bool]) -> List[Ran]:
     """Runs steps, up to the first whose report is not finite.
@@ -51,9 +54,10 @@ class Execution(Protocol):
 class SessionExecution:
   """One `session.run` per step: the literal pattern."""
 
+  mode = "SESSION"
+
   def __init__(self, steps: Sequence[train_step.Step],
                schedule: schedule_lib.Schedule, session: tf.Session,
-               description: str = "SESSION",
                hooks: Optional[hooks_lib.Hooks] = None):
     """Prepares the calls.
 
@@ -61,12 +65,10 @@ class SessionExecution:
       steps: The steps, as traced into the session's graph.
       schedule: Says which of them comes next.
       session: The session.
-      description: What the log says of it.
       hooks: What runs around every step, or nothing. They have got the session
         before the first step.
     """
     self.steps = steps
-    self.description = description
     self._schedule = schedule
     self._hooks = hooks
     fetches = [[step.report, step.train_op] for step in steps]
@@ -87,31 +89,52 @@ class SessionExecution:
     return ran
 
 
-def build(config_message: training_pb2.Execution,
-          trace: Callable[[], Sequence[train_step.Step]],
-          hooks: Optional[hooks_lib.Hooks] = None
-          ) -> Callable[[schedule_lib.Schedule, tf.Session], Execution]:
-  """Traces the training steps for an execution.
+class BlockExecution:
+  """One `session.run` per block of steps, which are a loop of the graph."""
 
-  Args:
-    config_message: The `Execution` message.
-    trace: Function that adds the steps to the current graph.
-    hooks: What runs around every step, or nothing.
+  def __init__(self, block: step_block.Block, mode: str,
+               schedule: schedule_lib.Schedule, session: tf.Session):
+    """Prepares the call.
 
-  Returns:
-    A function from a schedule and an initialized session to an `Execution`.
+    Args:
+      block: The steps, as traced into the session's graph.
+      mode: "LOOP", or "XLA" where the block is compiled.
+      schedule: Says which of them comes next.
+      session: The session.
+    """
+    self.steps = block.steps
+    self.mode = mode
+    self._size = self._limit = block.size
+    self._schedule = schedule
+    self._call = session.make_callable(block.reports,
+                                       [block.count, block.turns])
+    self._turns = np.zeros(block.size, np.int32)
 
-  Raises:
-    ConfigError: If the execution is not built.
-  """
-  mode = training_pb2.Execution.Mode.Name(config_message.mode)
-  if mode not in ("AUTO", "SESSION"):
-    raise config.ConfigError("training.execution.mode", f"found {mode}; "
-                             "allowed: AUTO, SESSION")
-  description = "SESSION" if mode == "SESSION" else (
-      "SESSION (AUTO: the only one that this version builds)")
-  if hooks:
-    description += f" within {', '.join(hooks.names)}"
-  steps = trace()
-  return lambda schedule, session: SessionExecution(
-      steps, schedule, session, description, hooks)
+  def run(self, count: int, stop: Callable[[int], bool]) -> List[Ran]:
+    """Runs steps; see `Execution.run`."""
+    ran = []
+    while len(ran) < count:
+      size = min(count - len(ran), self._limit)
+      self._turns[:size] = [self._schedule.next() for _ in range(size)]
+      started = time.monotonic()
+      reports = self._call(size, self._turns)[:size]
+      seconds = time.monotonic() - started
+      finite = np.isfinite(reports).all(axis=1)
+      if not finite.all():
+        reports = reports[:np.argmin(finite) + 1]
+      ran += [Ran(number, report[:sum(self.steps[number].sizes)])
+              for number, report in zip(self._turns.tolist(), reports)]
+      # How many steps are a block changes no bit of them.
+      self._limit = max(1, min(self._size, 2 * self._limit, int(
+          _SECONDS_PER_BLOCK * size / max(seconds, 1e-9))))
+      if stop(len(ran)) or not finite.all():
+        break
+    return ran
+
+  def compile(self) -> None:
+    """Runs a block of no steps, which compiles what is to be compiled.
+
+    Raises:
+      tf.errors.OpError: If it cannot be compiled.
+    """
+    self._call(0, self._turns)

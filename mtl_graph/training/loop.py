@@ -122,8 +122,11 @@ class _Run:
     plan = preparation.plan(experiment, train_rows)
     self._num_steps = preparation.num_steps(experiment, len(self._epoch), plan)
     self._task_rules = stopping.task_rules(experiment)
-    self._graph = training_graph.build(experiment, train_rows, self._epoch,
-                                       plan, model_dir, hooks)
+    self._path = checkpoints_lib.newest(model_dir)
+    self._saved = self._path and checkpoints_lib.read_state(self._path)
+    self._graph = training_graph.build(
+        experiment, train_rows, self._epoch, plan, model_dir, hooks,
+        self._saved and self._saved.get("execution"))
     self._model = self._graph.model
     self._checkpoints = self._graph.checkpoints
     self.session = sessions.open_session(self._model.graph,
@@ -134,6 +137,7 @@ class _Run:
         experiment, self._model, self.session, model_dir, self._graph.cosines)
     # Set by `start`.
     self._batches = self._digests = self._state = self._execution = None
+    self._description = None
     self._schedule = self._step = self._first_step = None
     self._saved_step = self._saved_at_start = None
     self._best_is_stale = False
@@ -142,7 +146,7 @@ class _Run:
     """Initializes or restores, and loads the training rows into the graph."""
     sessions.initialize(self.session)
     self._checkpoints.recover()
-    path = checkpoints_lib.newest(self._model_dir)
+    path = self._path
     if path is not None and changes:
       fresh = self._checkpoints.restore_matching(self.session, path)
       self._start_averages_anew(fresh)
@@ -170,7 +174,7 @@ class _Run:
         self._experiment, self._split_rows["train"], self._step,
         self._num_steps)
     if path is not None:
-      self._take_up(checkpoints_lib.read_state(path), changes, allow_changes)
+      self._take_up(self._saved, changes, allow_changes)
     self._best_is_stale |= self._state.start_evaluating(
         self._experiment.evaluation, self._digests.get("validation", ""),
         self._task_rules)
@@ -185,7 +189,9 @@ class _Run:
     if path is not None:
       self._saved_step = self._saved_at_start = self._step
     self._hooks.start(self.session)
-    self._execution = self._graph.start_execution(self._schedule, self.session)
+    self._execution, self._description = self._graph.choice.start(
+        self._schedule, self.session)
+    self._state.execution = self._execution.mode
     with model_dir_lib.writing(self._model_dir):
       config.write(self._experiment, compatibility.path_of(self._model_dir))
     self._introduce(path)
@@ -216,7 +222,7 @@ class _Run:
     for line in reporting.warnings(self._experiment, self._batches):
       self._log(line)
     self._log(reporting.rows_line(self._split_rows, len(self._epoch))
-              + f"; execution: {self._execution.description}")
+              + f"; execution: {self._description}")
     if self._experiment.serving.warmup_requests:
       self._log("serving.warmup_requests: not written by this version")
     if path is not None:

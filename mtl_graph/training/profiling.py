@@ -23,8 +23,8 @@ class ProfiledExecution:
   Left as a context manager, it ends a recording that still goes on.
 
   Attributes:
-    step: The step, as traced into the graph.
-    description: What the log says of the execution.
+    steps: The steps, as traced into the graph.
+    mode: That of the execution.
   """
 
   def __init__(self, execution: execution_lib.Execution, model_dir: str,
@@ -41,7 +41,7 @@ class ProfiledExecution:
       log: Takes the line that says where the profile is.
     """
     self.steps = execution.steps
-    self.description = execution.description
+    self.mode = execution.mode
     self._execution = execution
     self._model_dir = model_dir
     self._log = log

@@ -71,6 +71,7 @@ class RunState:
     stopping: `Best` of `evaluation.early_stopping`.
     task_stopping: `Best` of each task's own early stopping, by task.
     schedule: Where the run's schedule stands, as its `to_json` returns it.
+    execution: The mode of its execution.
   """
 
   def __init__(self, experiment: str, digest: str):
@@ -81,6 +82,7 @@ class RunState:
     self.stopping = Best()
     self.task_stopping: Dict[str, Best] = {}
     self.schedule: Dict[str, Any] = {}
+    self.execution = ""
 
   def to_json(self) -> Dict[str, Any]:
     """Returns the state as values that JSON has."""
@@ -90,7 +92,7 @@ class RunState:
             "best": vars(self.best), "stopping": vars(self.stopping),
             "task_stopping": {task: vars(best) for task, best in
                               self.task_stopping.items()},
-            "schedule": self.schedule}
+            "schedule": self.schedule, "execution": self.execution}
 
   def take_up(self, saved: Mapping[str, Any]) -> None:
     """Takes up what an earlier process had seen, as `to_json` returned it."""

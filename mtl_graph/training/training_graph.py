@@ -11,13 +11,13 @@ from mtl_graph.data import mixing
 from mtl_graph.data import splits
 from mtl_graph.data import statistics
 from mtl_graph.model import graphs
-from mtl_graph.model import objectives
+from mtl_graph.model import objectives as objectives_lib
+from mtl_graph.model import step_block
 from mtl_graph.model import train_step
 from mtl_graph.protos import experiment_pb2
-from mtl_graph.training import execution as execution_lib
+from mtl_graph.training import execution_choice
 from mtl_graph.training import hooks as hooks_lib
-from mtl_graph.training import preparation
-from mtl_graph.training import schedule as schedule_lib
+from mtl_graph.training import inputs as inputs_lib
 
 
 class TrainingGraph(NamedTuple):
@@ -27,23 +27,22 @@ class TrainingGraph(NamedTuple):
     model: What `graphs.build` returned.
     fill: The op that takes the training rows in.
     feed: Makes of a `Batch` of arrays what `fill` is fed.
-    start_execution: Makes the execution, of a schedule and a session with
-      variables.
+    choice: The execution of the steps, to be started.
     cosines: What `train_step.gradient_cosines` returned, or nothing.
     checkpoints: Saves and restores everything.
   """
   model: graphs.Graph
   fill: tf.Operation
   feed: Callable[[batches.Batch], Dict[tf.Tensor, Any]]
-  start_execution: Callable[[schedule_lib.Schedule, tf.Session],
-                            execution_lib.Execution]
+  choice: execution_choice.Choice
   cosines: Dict[Tuple[str, str], tf.Tensor]
   checkpoints: checkpoints_lib.Checkpoints
 
 
 def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
           epoch: np.ndarray, plan: Optional[mixing.Plan], model_dir: str,
-          hooks: hooks_lib.Hooks) -> TrainingGraph:
+          hooks: hooks_lib.Hooks, execution: Optional[str] = None
+          ) -> TrainingGraph:
   """Builds the graph of a run.
 
   Args:
@@ -53,6 +52,7 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
     plan: The source of each batch of joint training, where there are several.
     model_dir: The run's folder.
     hooks: What runs around every step.
+    execution: The mode that AUTO chose when the run began, if it goes on.
 
   Returns:
     A `TrainingGraph`.
@@ -63,68 +63,45 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
   model = graphs.build(experiment, statistics.measure(experiment.data.feature,
                                                       rows.raw))
   with model.graph.as_default():
-    resident, feed_rows = batches.resident(
-        len(epoch), graphs.widths(experiment, model.transformed))
-    planned, feed_plan = None, None
-    if plan is not None:
-      planned, feed_plan = batches.resident_plan(len(plan.source))
-    fill = tf.local_variables_initializer()
-    weights = rows.labels.weights[epoch]
-    parts = preparation.rows_of_tasks(experiment, rows, len(epoch))
+    rows_in = inputs_lib.ResidentInput(
+        experiment, rows, epoch, plan,
+        graphs.widths(experiment, model.transformed))
+    objectives = objectives_lib.build(experiment, model)
+    lacking = [rows_in.may_lack_labels(one) for one in objectives]
+    count = experiment.training.accumulate_batches
 
-    def feed(batch):
-      found = feed_rows(batch)
-      if plan is not None:
-        found.update(feed_plan(plan))
-      return found
-
-    def batch_of(number, objective):
-      size, seed = objective.batch_size, experiment.seed
-      if planned is not None:
-        chosen = batches.planned_rows(
-            number, planned, [p.start for p in rows.sources.values()],
-            [p.stop - p.start for p in rows.sources.values()], size, seed)
-      else:
-        chosen = batches.rows_of_parts(number, parts[objective.tasks[0]], size,
-                                       seed)
-      return batches.gather(resident, chosen)
-
-    def may_lack_labels(objective):
-      if planned is not None:
-        return batches.may_lack_labels(weights, objective.batch_size,
-                                       list(rows.sources.values()))
-      count = experiment.training.accumulate_batches
-      return batches.may_lack_labels(
-          np.concatenate([weights[p] for p in parts[objective.tasks[0]]]),
-          objective.batch_size * count)
-
-    def trace():
-      several, steps = objectives.build(experiment, model), []
-      for objective in several:
+    def trace(mode):
+      if mode != "SESSION":
+        return step_block.build(
+            experiment, model, objectives, rows_in.batches_of, lacking,
+            experiment.training.execution.steps_per_block, mode == "XLA")
+      steps = []
+      for objective, may_lack_labels in zip(objectives, lacking):
+        step = _read(objective.counter)
         steps.append(train_step.build(
             experiment, model, objective,
-            lambda number, one=objective: batch_of(number, one),
-            _read(objective.counter), may_lack_labels(objective)))
+            rows_in.batches_of(objective, step * count, count), step,
+            may_lack_labels))
         if hooks:
           hooks_lib.name_report(
-              steps[-1], "step" if len(several) == 1
+              steps[-1], "step" if len(objectives) == 1
               else f"step/{objective.tasks[0]}")
       return steps
 
-    start_execution = execution_lib.build(experiment.training.execution, trace,
-                                          hooks)
+    choice = execution_choice.Choice(experiment.training.execution, trace,
+                                     hooks, execution)
     cosines = {}
     if experiment.training.summaries.gradient_cosine:
       with tf.name_scope("gradient_cosines"):
-        number = (_read(model.global_step)
-                  * experiment.training.accumulate_batches)
+        number = _read(model.global_step) * count
         cosines = train_step.gradient_cosines(
-            experiment, model, batch_of(
-                number, objectives.build(experiment, model)[0]), number)
+            experiment, model,
+            rows_in.batches_of(objectives[0], number, 1)(number), number)
     checkpoints = checkpoints_lib.Checkpoints(
         model_dir, experiment.training.checkpoint.keep)
     hooks.begin()
-  return TrainingGraph(model, fill, feed, start_execution, cosines, checkpoints)
+  return TrainingGraph(model, rows_in.fill, rows_in.feed, choice, cosines,
+                       checkpoints)
 
 
 def _read(counter: tf.Variable) -> tf.Tensor:
