@@ -326,11 +326,6 @@ TRAINING = (
     _set("pcgrad", "training.joint.gradient_balancing={pcgrad {}}",
          "^training.joint.gradient_balancing: parses, but this version does no"
          "t build it; allowed: leave it out"),
-    _set("loop", "training.execution.mode=LOOP",
-         "^training.execution.mode: found LOOP, which parses, but this version "
-         "does not build it; allowed: AUTO, SESSION"),
-    _set("xla", "training.execution.mode=XLA",
-         "^training.execution.mode: found XLA, which .*; allowed: AUTO, SESS"),
     _set("metric_unknown", "evaluation.best.metric=click/uac",
          "^evaluation.best.metric: no metric 'click/uac'; allowed: .*nearest: "
          "'click/auc'"),

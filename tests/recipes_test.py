@@ -47,8 +47,6 @@ EXCEPTIONS = {
 }
 # Values of enums that the page does not name.
 UNNAMED = {
-    # Not built yet.
-    "LOOP", "XLA",
     # Errors.
     "FORM_UNSPECIFIED", "GOAL_UNSPECIFIED",
 }

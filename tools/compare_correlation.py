@@ -17,9 +17,9 @@ Not the paper's: it does not state its sines, rows and steps, has 200 runs, and
 draws every one anew; here those of a seed differ in the correlation alone, and
 what is tested are moving averages of the variables, without the jitter of a
 constant rate. Sines, scale, batch and steps were picked out of some fifteen
-combinations because the effect shows there; in others it is absent or reversed,
-as easy functions and long training bring the losses together again. What is
-printed is therefore no evidence that it holds in general.
+combinations, with seeds 1 to 10, because the effect shows there; in others it
+is absent or reversed, as easy functions and long training bring the losses
+together again. What is printed says nothing of functions and steps in general.
 
 Prints the test loss, mean and spread over seeds, and draws the training loss
 over steps with a band of a standard deviation over seeds.

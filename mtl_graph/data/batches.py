@@ -139,8 +139,10 @@ def rows_of_parts(
   if not offsets.any():
     return rows
   with tf.name_scope(name):
-    part = tf.searchsorted(tf.constant(ends, tf.int64), rows, side="right")
-    return rows + tf.gather(tf.constant(offsets, tf.int64), part)
+    part = tf.searchsorted(tf.constant(ends, tf.int64), tf.reshape(rows, [-1]),
+                           side="right")
+    offset = tf.gather(tf.constant(offsets, tf.int64), part)
+    return rows + tf.reshape(offset, rows.shape)
 
 
 def planned_rows(

@@ -93,7 +93,8 @@ class BlockExecution:
   """One `session.run` per block of steps, which are a loop of the graph."""
 
   def __init__(self, block: step_block.Block, mode: str,
-               schedule: schedule_lib.Schedule, session: tf.Session):
+               schedule: schedule_lib.Schedule, session: tf.Session,
+               step: int = 0, hooks: Optional[hooks_lib.Hooks] = None):
     """Prepares the call.
 
     Args:
@@ -101,35 +102,59 @@ class BlockExecution:
       mode: "LOOP", or "XLA" where the block is compiled.
       schedule: Says which of them comes next.
       session: The session.
+      step: The global step.
+      hooks: What runs around steps, or nothing: around those at which it acts,
+        each a block of its own.
     """
     self.steps = block.steps
     self.mode = mode
-    self._size = self._limit = block.size
+    self._block = block
+    self._limit = block.size
     self._schedule = schedule
     self._call = session.make_callable(block.reports,
                                        [block.count, block.turns])
     self._turns = np.zeros(block.size, np.int32)
+    self._step = step
+    self._hooks = hooks
 
   def run(self, count: int, stop: Callable[[int], bool]) -> List[Ran]:
-    """Runs steps; see `Execution.run`."""
+    """Runs steps; see `Execution.run`. A hook, too, may ask to leave early."""
     ran = []
     while len(ran) < count:
-      size = min(count - len(ran), self._limit)
-      self._turns[:size] = [self._schedule.next() for _ in range(size)]
-      started = time.monotonic()
-      reports = self._call(size, self._turns)[:size]
-      seconds = time.monotonic() - started
-      finite = np.isfinite(reports).all(axis=1)
-      if not finite.all():
-        reports = reports[:np.argmin(finite) + 1]
-      ran += [Ran(number, report[:sum(self.steps[number].sizes)])
-              for number, report in zip(self._turns.tolist(), reports)]
-      # How many steps are a block changes no bit of them.
-      self._limit = max(1, min(self._size, 2 * self._limit, int(
-          _SECONDS_PER_BLOCK * size / max(seconds, 1e-9))))
-      if stop(len(ran)) or not finite.all():
+      some = self._run_block(count - len(ran))
+      ran += some
+      if stop(len(ran)) or not np.isfinite(some[-1].report).all():
+        break
+      if self._hooks and self._hooks.stopped_by:
         break
     return ran
+
+  def _run_block(self, most: int) -> List[Ran]:
+    """Runs one block of at most so many steps."""
+    size, call = min(most, self._limit), self._call
+    if self._hooks:
+      due = self._hooks.steps_until_due(self._step)
+      if due == 1:
+        size, call = 1, self._call_within_hooks
+      else:
+        size = int(min(size, due - 1))
+    self._turns[:size] = [self._schedule.next() for _ in range(size)]
+    started = time.monotonic()
+    reports = call(size, self._turns)[:size]
+    seconds = time.monotonic() - started
+    # How many steps are a block changes no bit of them.
+    self._limit = max(1, min(self._block.size, 2 * self._limit, int(
+        _SECONDS_PER_BLOCK * size / max(seconds, 1e-9))))
+    finite = np.isfinite(reports).all(axis=1)
+    if not finite.all():
+      reports = reports[:np.argmin(finite) + 1]
+    self._step += len(reports)
+    return [Ran(number, report[:sum(self.steps[number].sizes)])
+            for number, report in zip(self._turns.tolist(), reports)]
+
+  def _call_within_hooks(self, count, turns):
+    return self._hooks.run(self._block.reports, {self._block.count: count,
+                                                 self._block.turns: turns})
 
   def compile(self) -> None:
     """Runs a block of no steps, which compiles what is to be compiled.

@@ -71,91 +71,89 @@ class Choice:
         self._why_not = _first_line(error)
         return "LOOP", self._trace("LOOP")
 
-  def start(self, schedule: schedule_lib.Schedule, session: tf.Session
-            ) -> Tuple[execution.Execution, str]:
+  def start(self, schedule: schedule_lib.Schedule, session: tf.Session,
+            step: int = 0) -> Tuple[execution.Execution, str]:
     """Makes the execution, the session's variables being what they are.
 
     Args:
       schedule: The run's schedule.
       session: A session on the graph, its variables initialized or restored.
+      step: The global step.
 
     Returns:
       The execution, and what the log should say of it.
     """
-    if self._mode == "SESSION":
-      within = (f" within {', '.join(self._hooks.names)}" if self._hooks
-                else "")
-      return execution.SessionExecution(self._traced, schedule, session,
-                                        self._hooks), "SESSION" + within
-    seconds = None
-    if self._mode == "XLA":
-      chosen, seconds = self._compiled(self._traced, schedule, session)
-      if chosen is None:
-        self._mode, self._traced = self._traced_as("LOOP")
-    if self._mode == "LOOP":
-      chosen = execution.BlockExecution(self._traced, "LOOP", schedule, session)
-    if self._is_open:
-      return self._tried(chosen, schedule, session)
     notes = []
-    if self._is_auto:
-      notes.append("AUTO: as before")
-    if seconds is not None:
-      notes.append(f"compiled in {seconds:.1f} s")
+    if self._hooks:
+      notes.append(f"within {', '.join(self._hooks.names)}")
+    if self._mode == "SESSION":
+      return execution.SessionExecution(
+          self._traced, schedule, session, self._hooks), _noted(
+              "SESSION", notes)
+    if self._mode == "XLA":
+      seconds = self._compile(self._traced, schedule, session)
+      if seconds is None:
+        self._mode, self._traced = self._traced_as("LOOP")
+      else:
+        notes.append(f"compiled in {seconds:.1f} s")
     if self._why_not:
       notes.append(f"XLA cannot: {self._why_not}")
-    return chosen, chosen.mode + (f" ({'; '.join(notes)})" if notes else "")
+    if self._is_open:
+      self._mode, self._traced, note = self._tried(schedule, session)
+      notes.append(note)
+    elif self._is_auto:
+      notes.append("AUTO: as before")
+    return execution.BlockExecution(
+        self._traced, self._mode, schedule, session, step, self._hooks), _noted(
+            self._mode, notes)
 
-  def _compiled(self, block, schedule, session):
-    """Returns an execution that is compiled, or None, and the seconds."""
-    made = execution.BlockExecution(block, "XLA", schedule, session)
+  def _compile(self, block, schedule, session) -> Optional[float]:
+    """Compiles a block; returns the seconds it took, None if it cannot be."""
     started = time.monotonic()
     try:
-      made.compile()
+      execution.BlockExecution(block, "XLA", schedule, session).compile()
     except tf.errors.OpError as error:
       self._why_not = _first_line(error)
-      return None, None
-    return made, time.monotonic() - started
+      return None
+    return time.monotonic() - started
 
-  def _tried(self, loop, schedule, session):
+  def _tried(self, schedule, session) -> Tuple[str, step_block.Block, str]:
     """Times the loop, and XLA where it is worth it; returns what is faster."""
-    left = schedule.remaining()
+    loop = self._traced
     with _Kept(session):
-      looped = self._time(self._traced, "LOOP", schedule, session)
-      if left * looped < _WORTH_COMPILING:
-        return loop, (f"LOOP (AUTO: {1000 * looped:.2f} ms a step; the run is "
-                      "too short to be worth compiling)")
+      looped = self._time(loop, "LOOP", schedule, session)
+      took = f"AUTO: {1000 * looped:.2f} ms a step"
+      if schedule.remaining() * looped < _WORTH_COMPILING:
+        return "LOOP", loop, f"{took}; too short a run to be worth compiling"
       mode, block = self._traced_as("XLA")
-      compiled, seconds = None, None
+      seconds = None
       if mode == "XLA":
-        compiled, seconds = self._compiled(block, schedule, session)
-      if compiled is None:
-        return loop, f"LOOP (AUTO: XLA cannot: {self._why_not})"
-      timed = self._time(block, "XLA", schedule, session)
-    note = (f"AUTO: {1000 * timed:.2f} ms a step in XLA, compiled in "
-            f"{seconds:.1f} s, {1000 * looped:.2f} in LOOP")
-    if timed < _FASTER * looped:
-      return compiled, f"XLA ({note})"
-    return loop, f"LOOP ({note})"
+        seconds = self._compile(block, schedule, session)
+      if seconds is None:
+        return "LOOP", loop, f"{took}; XLA cannot: {self._why_not}"
+      compiled = self._time(block, "XLA", schedule, session)
+    note = (f"AUTO: {1000 * looped:.2f} ms a step in LOOP, "
+            f"{1000 * compiled:.2f} in XLA, compiled in {seconds:.1f} s")
+    if compiled < _FASTER * looped:
+      return "XLA", block, note
+    return "LOOP", loop, note
 
   def _time(self, block, mode, schedule, session) -> float:
     """Returns the seconds of a step, the least of a few timings."""
     trial = copy.deepcopy(schedule)
-    most = trial.remaining()
     runner = execution.BlockExecution(block, mode, trial, session)
-    count, found, ran = 1, [], 0
-    while len(found) < _TIMINGS:
-      count = min(count, most - ran)
-      if count < 1:
-        break
+    count, found, long_enough = 1, [], 0
+    while long_enough < _TIMINGS and trial.remaining():
+      count = min(count, trial.remaining())
       started = time.monotonic()
       runner.run(count, lambda unused_steps: False)
       seconds = time.monotonic() - started
-      # The first run of anything is slower than what comes after it.
-      if ran and (seconds > _TIMED_SECONDS / 2 or count >= block.size):
-        found.append(seconds / count)
-      ran += count
-      count = min(block.size, 4 * count) if seconds < _TIMED_SECONDS else count
-    return min(found, default=seconds / count if ran else 0.0)
+      found.append(seconds / count)
+      if seconds < _TIMED_SECONDS and count < block.size:
+        count = min(4 * count, block.size)
+      else:
+        long_enough += 1
+    return min(found, default=0.0)
 
 
 class _Kept:
@@ -177,6 +175,10 @@ class _Kept:
         [v.initializer for v in self._variables],
         {v.initializer.inputs[1]: value
          for v, value in zip(self._variables, self._values)})
+
+
+def _noted(mode: str, notes: Sequence[str]) -> str:
+  return mode + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Runs users' `SessionRunHook`s around training steps, as MonitoredSession."""
 
-from typing import Any, Dict, List, Optional, Sequence
+import math
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -87,11 +88,30 @@ class Hooks:
         hook.after_create_session(session, self._coordinator)
     self._note_coordinator()
 
-  def run(self, fetches: Any) -> Any:
-    """Runs one step, with what hooks fetch and feed beside it.
+  def steps_until_due(self, step: int) -> float:
+    """Returns in how many steps hooks have to be called, at least 1.
+
+    Of TensorFlow's own hooks that go by the global step it is known when they
+    act: `StopAtStepHook` at its last step, `CheckpointSaverHook` and
+    `StepCounterHook` at every so many. Any other hook may do anything, and is
+    called at every step.
+
+    Args:
+      step: The global step.
+
+    Returns:
+      The number of the step, 1 for the next one, at which one of them acts;
+      infinity if none ever does.
+    """
+    return min([_steps_until_due(hook, step) for hook in self._hooks],
+               default=math.inf)
+
+  def run(self, fetches: Any, feeds: Optional[Mapping[Any, Any]] = None) -> Any:
+    """Runs one step, or a block, with what hooks fetch and feed beside it.
 
     Args:
       fetches: What the step fetches.
+      feeds: What the step itself is fed.
 
     Returns:
       What came of the step's own fetches.
@@ -113,7 +133,7 @@ class Hooks:
           {"step": fetches, **{i: request.fetches
                                for i, request in enumerate(requests)
                                if request.fetches is not None}},
-          self._merge_feeds(requests), options, metadata)
+          {**self._merge_feeds(requests), **(feeds or {})}, options, metadata)
       for i, hook in enumerate(self._hooks):
         hook.after_run(context, tf.train.SessionRunValues(
             results.get(i), options, metadata))
@@ -148,6 +168,19 @@ class Hooks:
                              f"{owners[name]} and by {hook}; allowed: one")
         feeds[tensor], owners[name] = value, hook
     return feeds
+
+
+def _steps_until_due(hook, step: int) -> int:
+  """Returns in how many steps one hook has to be called, at least 1."""
+  # These classes have no public way to ask for their numbers.
+  # pylint: disable=protected-access
+  if type(hook) is tf.train.StopAtStepHook:  # Not one derived from it.
+    return max(hook._last_step - step, 1)
+  if type(hook) in (tf.train.CheckpointSaverHook, tf.train.StepCounterHook):
+    last = hook._timer.last_triggered_step()
+    if hook._timer._every_steps and last is not None:
+      return max(last + hook._timer._every_steps - step, 1)
+  return 1
 
 
 def name_report(step: train_step.Step, scope: str = "step") -> None:

@@ -190,7 +190,7 @@ class _Run:
       self._saved_step = self._saved_at_start = self._step
     self._hooks.start(self.session)
     self._execution, self._description = self._graph.choice.start(
-        self._schedule, self.session)
+        self._schedule, self.session, self._step)
     self._state.execution = self._execution.mode
     with model_dir_lib.writing(self._model_dir):
       config.write(self._experiment, compatibility.path_of(self._model_dir))

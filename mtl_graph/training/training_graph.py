@@ -27,6 +27,7 @@ class TrainingGraph(NamedTuple):
     model: What `graphs.build` returned.
     fill: The op that takes the training rows in.
     feed: Makes of a `Batch` of arrays what `fill` is fed.
+    trace: Adds the steps to the graph once more, for the mode of that name.
     choice: The execution of the steps, to be started.
     cosines: What `train_step.gradient_cosines` returned, or nothing.
     checkpoints: Saves and restores everything.
@@ -34,6 +35,7 @@ class TrainingGraph(NamedTuple):
   model: graphs.Graph
   fill: tf.Operation
   feed: Callable[[batches.Batch], Dict[tf.Tensor, Any]]
+  trace: Callable[[str], execution_choice.Traced]
   choice: execution_choice.Choice
   cosines: Dict[Tuple[str, str], tf.Tensor]
   checkpoints: checkpoints_lib.Checkpoints
@@ -72,9 +74,14 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
 
     def trace(mode):
       if mode != "SESSION":
-        return step_block.build(
+        block = step_block.build(
             experiment, model, objectives, rows_in.batches_of, lacking,
             experiment.training.execution.steps_per_block, mode == "XLA")
+        if hooks and len(objectives) == 1:
+          # Hooks see blocks of one step.
+          hooks_lib.name_report(block.steps[0]._replace(
+              report=block.reports[0, :sum(block.steps[0].sizes)]))
+        return block
       steps = []
       for objective, may_lack_labels in zip(objectives, lacking):
         step = _read(objective.counter)
@@ -100,8 +107,8 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
     checkpoints = checkpoints_lib.Checkpoints(
         model_dir, experiment.training.checkpoint.keep)
     hooks.begin()
-  return TrainingGraph(model, rows_in.fill, rows_in.feed, choice, cosines,
-                       checkpoints)
+  return TrainingGraph(model, rows_in.fill, rows_in.feed, trace, choice,
+                       cosines, checkpoints)
 
 
 def _read(counter: tf.Variable) -> tf.Tensor:

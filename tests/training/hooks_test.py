@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.model import train_step
-from mtl_graph.protos import training_pb2
 from mtl_graph.training import execution
 from mtl_graph.training import hooks as hooks_lib
 from mtl_graph.training import schedule
@@ -33,9 +32,10 @@ def _build():
                          tasks_of_group={})
 
 
-def _reports(start, session, steps):
+def _reports(step, hooks, session, steps):
   """Runs steps; returns their reports, shape [K, R]."""
-  built = start(schedule.Schedule.joint(0, steps), session)
+  built = execution.SessionExecution(
+      [step], schedule.Schedule.joint(0, steps), session, hooks)
   return np.stack([one.report for one in built.run(steps, lambda done: False)])
 
 
@@ -111,15 +111,13 @@ class _TestCase(parameterized.TestCase):
     """Trains; returns the reports, the hooks, and the session, left open."""
     step = _build()
     hooks = hooks_lib.Hooks(hooks)
-    start = execution.build(training_pb2.Execution(), lambda: [step], hooks)
     hooks.begin()
     session = self.enter_context(tf.Session())
     session.run(tf.global_variables_initializer())
     if before is not None:
       before(session)
     hooks.start(session)
-    reports = _reports(start, session, steps)
-    return reports, hooks, session
+    return _reports(step, hooks, session, steps), hooks, session
 
 
 class HooksTest(_TestCase):
@@ -154,9 +152,7 @@ class HooksTest(_TestCase):
     session = self.enter_context(tf.Session())
     with absltest.mock.patch.object(
         session, "make_callable", return_value=lambda: [np.zeros(2)]) as made:
-      start = execution.build(training_pb2.Execution(), lambda: [step],
-                              hooks_lib.Hooks())
-      reports = _reports(start, session, 3)
+      reports = _reports(step, hooks_lib.Hooks(), session, 3)
     made.assert_called_once_with([step.report, step.train_op])
     self.assertLen(reports, 3)
     self.assertEmpty(calls)
@@ -181,8 +177,7 @@ class HooksTest(_TestCase):
       hooks = hooks_lib.Hooks(hooks)
       hooks.begin()
       hooks.start(session)
-      start = execution.build(training_pb2.Execution(), lambda: [step], hooks)
-      return _reports(start, session, 20).tobytes()
+      return _reports(step, hooks, session, 20).tobytes()
     looks = _Recorder(fetches=["loss:0", "w_now:0"])
     self.assertEqual(weights(looks), weights())
 

@@ -27,7 +27,7 @@ class RunTest(small_run.SmallRunTest):
     number = r"-?\d+\.\d{4}"
     self.assertIn("trunk/dense/kernel", self.lines[0])
     self.assertRegex(self.lines[1],
-                     "^rows: train 30, validation 20; execution: SESSION")
+                     r"^rows: train 30, validation 20; execution: LOOP \(AUTO")
     steps = self.log(r"^step \d+/")
     self.assertLen(steps, 2)
     self.assertRegex(steps[0], rf"^step 10/20 \| loss a {number} b {number} "

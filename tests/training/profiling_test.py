@@ -12,7 +12,6 @@ import tensorflow.compat.v1 as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from mtl_graph.model import train_step
-from mtl_graph.protos import training_pb2
 from mtl_graph.training import execution
 from mtl_graph.training import model_dir
 from mtl_graph.training import profiling
@@ -36,10 +35,10 @@ class ProfilingTest(parameterized.TestCase):
                           name="count_steps")
     second = before if broken_at is None else tf.log(broken_at - before)
     step = train_step.Step(train_op, tf.stack([before, second]), None, {})
-    start = execution.build(training_pb2.Execution(), lambda: [step])
     self._session = self.enter_context(tf.Session())
     self._session.run(tf.global_variables_initializer())
-    return start(schedule.Schedule.joint(0, 1000), self._session)
+    return execution.SessionExecution(
+        [step], schedule.Schedule.joint(0, 1000), self._session)
 
   def _profiled(self, steps, **kwargs):
     return profiling.ProfiledExecution(
@@ -117,7 +116,7 @@ class ProfilingTest(parameterized.TestCase):
     inner = self._execution()
     profiled = profiling.ProfiledExecution(inner, self._folder, 9, print)
     self.assertIs(profiled.steps, inner.steps)
-    self.assertEqual(profiled.description, inner.description)
+    self.assertEqual(profiled.mode, inner.mode)
 
   def test_another_profile_in_this_process(self):
     tf.compat.v2.profiler.experimental.start(self._folder)

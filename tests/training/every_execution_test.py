@@ -1,0 +1,119 @@
+"""Trains every example in every execution, from the same initial values."""
+
+import os
+import pathlib
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph import vocabularies
+from mtl_graph.checkpoints import sessions
+from mtl_graph.data import batches
+from mtl_graph.evaluation import evaluator
+from mtl_graph.training import execution
+from mtl_graph.training import hooks
+from mtl_graph.training import preparation
+from mtl_graph.training import training_graph
+
+ROOT = pathlib.Path(__file__).absolute().parent.parent.parent
+EXAMPLES = sorted((ROOT / "protos" / "examples").glob("*.pbtxt"))
+# Of LOOP, which is to equal SESSION to the bit; of XLA, which rounds otherwise.
+_STEPS, _XLA_STEPS = 200, 20
+_XLA_TOLERANCE = 1e-5
+
+
+class Run:
+  """A graph with the steps of a session in it."""
+
+  def __init__(self, experiment):
+    experiment = vocabularies.in_line(experiment)
+    rows = preparation.read_splits(experiment, None)["train"]
+    experiment = preparation.count_vocabularies(experiment, rows.raw)
+    self.experiment, self.rows = experiment, rows
+    epoch = preparation.rows_of_epoch(experiment, rows.labels)
+    self.graph = training_graph.build(
+        experiment, rows, epoch, preparation.plan(experiment, rows), "unused",
+        hooks.Hooks(), "SESSION")
+    self.session = sessions.open_session(self.graph.model.graph)
+    sessions.initialize(self.session)
+    ready = evaluator.Evaluator(self.session, self.graph.model,
+                                experiment).transform(rows)
+    self.session.run(self.graph.fill,
+                     self.graph.feed(batches.take(ready, epoch)))
+    with self.graph.model.graph.as_default():
+      self.variables = {v.op.name: v for v in tf.global_variables()
+                        if v.dtype.base_dtype != tf.string}
+    self.initial = self.values()
+
+  def values(self):
+    return self.session.run(self.variables)
+
+  def reset(self):
+    with self.graph.model.graph.as_default():
+      for name, variable in self.variables.items():
+        variable.load(self.initial[name], self.session)
+
+  def train(self, mode, steps):
+    """Trains from the initial values; returns reports and all variables."""
+    with self.graph.model.graph.as_default():
+      traced = self.graph.trace(mode)
+      names = {v.op.name for v in tf.global_variables()
+               if v.dtype.base_dtype != tf.string}
+    schedule = preparation.schedule(self.experiment, self.rows, 0, steps)
+    self.reset()
+    if mode == "SESSION":
+      runner = execution.SessionExecution(traced, schedule, self.session)
+    else:
+      runner = execution.BlockExecution(traced, mode, schedule, self.session)
+    ran = runner.run(min(steps, schedule.remaining()), lambda done: False)
+    return ran, self.values(), names
+
+
+class EveryExecutionTest(parameterized.TestCase):
+
+  @parameterized.named_parameters((path.stem, str(path)) for path in EXAMPLES)
+  def test_loop_is_the_session_to_the_bit_and_xla_to_rounding(self, path):
+    self.addCleanup(os.chdir, os.getcwd())
+    os.chdir(ROOT)
+    experiment = config.load(path)
+    experiment.training.execution.steps_per_block = 30
+    experiment.training.ClearField("warm_start")
+    if "train.npz" in str(experiment.data):
+      experiment.data.train.npz.path[:] = [
+          "protos/examples/data/document.npz"]
+    if experiment.training.WhichOneof("mode") == "independent":
+      experiment.training.num_rounds = _STEPS
+    else:
+      experiment.training.ClearField("num_epochs")
+      experiment.training.num_steps = _STEPS
+    run = Run(experiment)
+
+    wanted, expected, names = run.train("SESSION", _STEPS)
+    found, values, names_of_loop = run.train("LOOP", _STEPS)
+
+    self.assertEqual(names_of_loop, names)
+    self.assertLen(found, len(wanted))
+    for one, other in zip(wanted, found):
+      self.assertEqual(one.step, other.step)
+      self.assertEqual(one.report.tobytes(), other.report.tobytes())
+    self.assertTrue(any(expected[name].tobytes() != run.initial[name].tobytes()
+                        for name in expected))
+    for name in names:
+      self.assertEqual(values[name].tobytes(), expected[name].tobytes(), name)
+
+    _, expected, _ = run.train("SESSION", _XLA_STEPS)
+    _, values, _ = run.train("XLA", _XLA_STEPS)
+    worst = {
+        name: np.linalg.norm(np.float64(values[name]) - expected[name])
+              / max(np.linalg.norm(np.float64(expected[name])), 1e-30)
+        for name in names}
+    over = {name: error for name, error in worst.items()
+            if not error <= _XLA_TOLERANCE}
+    self.assertEmpty(over)
+
+
+if __name__ == "__main__":
+  absltest.main()
