@@ -1,7 +1,7 @@
 """One backward pass over all groups, sliced back group by group."""
 
 import collections
-from typing import Collection, Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -37,7 +37,7 @@ def build(loss: tf.Tensor, groups: Mapping[str, Sequence[tf.Variable]],
 
 
 def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]],
-            sparse_groups: Collection[str] = ()
+            sparse_groups: Optional[Mapping[str, int]] = None
             ) -> Dict[str, List[Optional[tf.Tensor]]]:
   """Turns the gradients of embeddings into dense ones.
 
@@ -46,8 +46,9 @@ def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]],
 
   Args:
     gradients: Gradients by group, as `build` returns them.
-    sparse_groups: Groups whose optimizer is lazy: their sparse gradients stay
-      sparse, with the sum of a row's slices in one of them, zero in others.
+    sparse_groups: Groups whose optimizer moves only the rows of a sparse
+      gradient, each with the least rows of a table whose gradient then stays
+      sparse, the sum of a row's slices in one of them, zero in others.
 
   Returns:
     The same with tensors only, but for sparse groups, and None where there is
@@ -56,7 +57,9 @@ def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]],
   def dense(gradient, group):
     if gradient is None:
       return None
-    if group in sparse_groups and isinstance(gradient, tf.IndexedSlices):
+    least_rows = (sparse_groups or {}).get(group)
+    if (least_rows is not None and isinstance(gradient, tf.IndexedSlices)
+        and gradient.shape[0] >= least_rows):
       return _deduplicate(gradient)
     return tf.convert_to_tensor(gradient)
 

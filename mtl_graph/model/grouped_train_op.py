@@ -64,7 +64,7 @@ def grouped_train_op(
     if group.clip_norm is not None:
       # A row that a sparse gradient holds several times has one norm.
       own = gradients_lib.densify({group.name: gradients[group.name]},
-                                  [group.name])[group.name]
+                                  {group.name: 0})[group.name]
       clipped[group.name] = gradients_lib.clip(
           training_pb2.Clipping(global_norm=group.clip_norm), own,
           gradients_lib.norm(own))

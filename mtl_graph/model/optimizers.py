@@ -12,6 +12,10 @@ from mtl_graph.protos import optimizers_pb2
 # The last parts of the names of variables that weight decay is for.
 _DECAYED = ("kernel", "embeddings", "weights")
 
+# Kinds that do nothing to a row whose gradient is zero, so that a sparse update
+# equals the dense one.
+LEAVE_OTHER_ROWS = ("gradient_descent", "adagrad")
+
 
 def learning_rate(optimizer: optimizers_pb2.Optimizer, step: tf.Tensor
                   ) -> tf.Tensor:

@@ -29,6 +29,9 @@ Report = collections.namedtuple(
     "Report", ["task_losses", "label_weights", "task_weights", "gradient_norms",
                "learning_rates", "total", "gates"], defaults=[0])
 
+# Rows from which on a gradient of few of them is cheaper than one of all.
+_LARGE_TABLE = 5000
+
 # The rows of a batch by its number, counted over the steps of an objective.
 BatchOf = Callable[[tf.Tensor], batches.Batch]
 
@@ -171,15 +174,31 @@ def _run_batch(experiment, model, objective, batch, number, updates, gate_names
   task_losses = losses.build(experiment.model.task, network.logits,
                              batch.labels, batch.weights)
   combined = weighting.build(objective.loss, tasks, task_losses)
-  sparse = [g.name for g in objective.groups if _optimizer_of(
-      experiment.training, g).WhichOneof("kind") == "lazy_adam"]
   total = _add_penalties(combined.loss, experiment, model, objective, network)
   gradients = gradients_lib.densify(
-      gradients_lib.build(total, objective.variables), sparse)
+      gradients_lib.build(total, objective.variables),
+      _least_rows(experiment.training, objective.groups))
   return _Pass(gradients, combined.task_losses,
                tf.stack([task_losses[task.name].weight for task in tasks]),
                combined.task_weights, total,
                _measure_gates(network.gates, gate_names))
+
+
+def _least_rows(training, groups) -> Dict[str, int]:
+  """Returns for which groups gradients of tables stay sparse, from which size.
+
+  For lazy Adam always, whose rows outside the batch are to stay; for optimizers
+  that leave those rows alone anyway where that is the cheaper way.
+  """
+  found = {}
+  for group in groups:
+    kind = _optimizer_of(training, group).WhichOneof("kind")
+    if kind == "lazy_adam":
+      found[group.name] = 0
+    elif (kind in optimizers.LEAVE_OTHER_ROWS and not group.weight_decay
+          and training.accumulate_batches == 1):
+      found[group.name] = _LARGE_TABLE
+  return found
 
 
 def _add_penalties(loss, experiment, model, objective, network) -> tf.Tensor:

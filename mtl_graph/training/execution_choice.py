@@ -68,7 +68,7 @@ class Choice:
       try:
         return mode, self._trace(mode)
       except (NotImplementedError, TypeError, tf.errors.OpError) as error:
-        self._why_not = _first_line(error)
+        self._why_not = _reason(error)
         return "LOOP", self._trace("LOOP")
 
   def start(self, schedule: schedule_lib.Schedule, session: tf.Session,
@@ -113,7 +113,7 @@ class Choice:
     try:
       execution.BlockExecution(block, "XLA", schedule, session).compile()
     except tf.errors.OpError as error:
-      self._why_not = _first_line(error)
+      self._why_not = _reason(error)
       return None
     return time.monotonic() - started
 
@@ -181,7 +181,11 @@ def _noted(mode: str, notes: Sequence[str]) -> str:
   return mode + (f" ({'; '.join(notes)})" if notes else "")
 
 
-def _first_line(error: Exception) -> str:
-  """Returns the line of an error that says what is wrong."""
+def _reason(error: Exception) -> str:
+  """Returns the part of an error that says what XLA cannot do, as one line."""
   text = getattr(error, "message", None) or str(error)
-  return text.strip().splitlines()[0][:200]
+  lines = [line.strip() for line in text.splitlines()]
+  told = [line for line in lines
+          if line and line != "Graph execution error:"] or [repr(error)]
+  # What stands before is the name that TensorFlow gave to the loop.
+  return told[0].rpartition("_JIT: ")[2].partition(" {{node")[0][:200]

@@ -103,7 +103,7 @@ class BuildTest(parameterized.TestCase, tf.test.TestCase):
       loss = tf.reduce_sum(bias * tf.gather(table, [[1, 3], [1, 1]])
                            + tf.gather(table, [[3, 0], [1, 1]]))
       built = gradients.build(loss, {"lazy": [table, bias], "eager": [table]})
-      found = gradients.densify(built, ["lazy"])
+      found = gradients.densify(built, {"lazy": 0})
       self.assertEqual(list(found), ["lazy", "eager"])
       sparse, dense_bias = found["lazy"]
       self.assertIsInstance(sparse, tf.IndexedSlices)
@@ -118,9 +118,19 @@ class BuildTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(table_gradient, expected)
     self.assertAllClose(same, expected)
 
+  @parameterized.parameters((4, True), (5, False))
+  def test_the_gradient_of_a_small_table_is_dense(self, least, is_sparse):
+    with tf.Graph().as_default():
+      table = tf.get_variable("table", [4, 2])
+      built = gradients.build(tf.reduce_sum(tf.gather(table, [1, 3])),
+                              {"g": [table]})
+      found, = gradients.densify(built, {"g": least})["g"]
+    self.assertIsInstance(found,
+                          tf.IndexedSlices if is_sparse else tf.Tensor)
+
   def test_sparse_group_keeps_none(self):
     with tf.Graph().as_default():
-      self.assertEqual(gradients.densify({"lazy": [None]}, {"lazy"}),
+      self.assertEqual(gradients.densify({"lazy": [None]}, {"lazy": 0}),
                        {"lazy": [None]})
 
   def test_stop_gradients_hold_tensors_constant(self):
@@ -145,7 +155,7 @@ class NormTest(tf.test.TestCase):
     with tf.Graph().as_default(), tf.Session() as session:
       sparse = {"g": [_slices(), tf.constant([3.0])]}
       self.assertAllClose(
-          session.run([gradients.norm(gradients.densify(sparse, {"g"})["g"]),
+          session.run([gradients.norm(gradients.densify(sparse, {"g": 0})["g"]),
                        gradients.norm(gradients.densify(sparse)["g"])]),
           [np.sqrt(_DENSE.ravel() @ _DENSE.ravel() + 9)] * 2)
 
@@ -176,7 +186,7 @@ class ClipTest(parameterized.TestCase, tf.test.TestCase):
     clipping = _clipping(_RULES[rule][0])
     with tf.Graph().as_default(), tf.Session() as session:
       some = [_slices(), tf.constant([3.0]), None]
-      sparse = gradients.densify({"g": some}, {"g"})["g"]
+      sparse = gradients.densify({"g": some}, {"g": 0})["g"]
       dense = gradients.densify({"g": some})["g"]
       found = gradients.clip(clipping, sparse, gradients.norm(sparse))
       expected = gradients.clip(clipping, dense, gradients.norm(dense))

@@ -90,7 +90,9 @@ class ExecutionChoiceTest(small_run.SmallRunTest):
 
   def test_what_cannot_be_compiled_is_run_in_a_loop(self):
     expected = _values(self._fresh("training.execution.mode=LOOP"))
-    error = tf.errors.InvalidArgumentError(None, None, "no kernel for X\nmore")
+    error = tf.errors.InvalidArgumentError(
+        None, None, "Graph execution error:\n\nDetected unsupported operations "
+        "in w_3 on XLA_CPU_JIT: no kernel for X {{node x}}){{node x}}\nmore")
     with absltest.mock.patch.object(
         execution_choice.execution.BlockExecution, "compile",
         side_effect=error):
