@@ -19,26 +19,56 @@ from mtl_graph.ops import random_bits
 Batch = collections.namedtuple("Batch", ["numbers", "ids", "labels", "weights"])
 
 
+# The types of the four matrices, as steps read them.
+_DTYPES = Batch(tf.float32, tf.int32, tf.float32, tf.float32)
+
+
 def placeholders(shapes: Batch) -> Batch:
   """Makes a `Batch` of placeholders with any number of rows."""
-  dtypes = Batch(tf.float32, tf.int32, tf.float32, tf.float32)
   return Batch(*[tf.placeholder(dtype, [None, width], name=name)
-                 for name, dtype, width in zip(Batch._fields, dtypes, shapes)])
+                 for name, dtype, width in zip(Batch._fields, _DTYPES, shapes)])
 
 
-def resident(rows: int, widths: Batch) -> Tuple[Batch, Callable[[Batch], Dict]]:
+def resident(rows: int, widths: Batch, dtypes: Batch = _DTYPES
+             ) -> Tuple[Batch, Callable[[Batch], Dict]]:
   """Makes local variables that hold all rows inside the graph.
 
   Args:
     rows: Number of rows.
     widths: A `Batch` of the widths of the four matrices.
+    dtypes: A `Batch` of the types that they are held in.
 
   Returns:
     A `Batch` of variables, and a function from a `Batch` of arrays to the feed
     under which `tf.local_variables_initializer()` fills them.
   """
-  return _hold(Batch, (tf.float32, tf.int32, tf.float32, tf.float32),
-               [[rows, width] for width in widths])
+  return _hold(Batch, dtypes, [[rows, width] for width in widths])
+
+
+def narrow_dtypes(categories: int, labels: np.ndarray, weights: np.ndarray
+                  ) -> Batch:
+  """Returns the narrowest types that hold rows as they are.
+
+  Args:
+    categories: The most categories that a feature has, what it does not know
+      included.
+    labels: Labels, shape `[N, W]`.
+    weights: Sample weights, shape `[N, T]`.
+
+  Returns:
+    A `Batch` of types.
+  """
+  # Signed, as -1 stands for no category.
+  ids = (tf.int8 if categories <= 2 ** 7 else tf.int16
+         if categories <= 2 ** 15 else tf.int32)
+  return Batch(tf.float32, ids, _narrow_dtype(labels), _narrow_dtype(weights))
+
+
+def _narrow_dtype(values):
+  """Returns uint8 if all values are whole numbers it has, else float32."""
+  with np.errstate(invalid="ignore"):
+    same = np.array_equal(values.astype(np.uint8), values)
+  return tf.uint8 if same else tf.float32
 
 
 def _hold(kind, dtypes, shapes):
@@ -194,10 +224,11 @@ def gather(variables: Batch, rows: tf.Tensor) -> Batch:
     rows: Row numbers, shape `[B]`.
 
   Returns:
-    A `Batch` of tensors.
+    A `Batch` of tensors, cast to the types that steps read.
   """
   with tf.name_scope("batch"):
-    return Batch(*[tf.gather(v, rows) for v in variables])
+    return Batch(*[tf.cast(tf.gather(v, rows), dtype)
+                   for v, dtype in zip(variables, _DTYPES)])
 
 
 def take(batch: Batch, rows: np.ndarray) -> Batch:

@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import outline
 from mtl_graph.data import batches
 from mtl_graph.data import mixing
 from mtl_graph.data import splits
@@ -33,11 +34,16 @@ class ResidentInput:
       plan: The source of each batch of joint training, where there are several.
       widths: A `Batch` of the widths of the four matrices.
     """
+    categorical = [feature for feature in experiment.data.feature
+                   if feature.WhichOneof("kind") in ("categorical", "cross")]
     self._experiment = experiment
     self._sources = list(rows.sources.values())
     self._weights = rows.labels.weights[epoch]
     self._parts = preparation.rows_of_tasks(experiment, rows, len(epoch))
-    self._resident, self._feed_rows = batches.resident(len(epoch), widths)
+    self._resident, self._feed_rows = batches.resident(
+        len(epoch), widths, batches.narrow_dtypes(
+            max(map(outline.table_rows, categorical), default=1),
+            rows.labels.values, rows.labels.weights))
     self._plan = plan
     if plan is not None:
       self._planned, self._feed_plan = batches.resident_plan(len(plan.source))

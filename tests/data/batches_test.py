@@ -207,5 +207,33 @@ class MayLackLabelsTest(parameterized.TestCase):
     self.assertTrue(batches.may_lack_labels(np.zeros([4, 1]), 2)[0])
 
 
+class ResidentTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      (128, [0, 1, 255], [0, 1], "int8", "uint8", "uint8"),
+      (129, [0, 1, 256], [0, 0.5], "int16", "float32", "float32"),
+      (2 ** 15, [0, -1], [1, 1], "int16", "float32", "uint8"),
+      (2 ** 15 + 1, [0, np.nan], [1, 3], "int32", "float32", "uint8"))
+  def test_rows_are_held_in_the_narrowest_types(self, categories, labels,
+                                                weights, *expected):
+    labels = np.array(labels, np.float32)[:, np.newaxis]
+    weights = np.array(weights, np.float32)[:, np.newaxis]
+    dtypes = batches.narrow_dtypes(categories, labels, weights)
+    self.assertEqual([dtype.name for dtype in dtypes], ["float32", *expected])
+
+  def test_steps_read_what_was_fed_whatever_holds_it(self):
+    data = batches.Batch(
+        np.float32([[0.1], [0.2], [0.3]]), np.int32([[5], [-1], [127]]),
+        np.float32([[0], [255], [3]]), np.float32([[1], [0], [1]]))
+    with tf.Graph().as_default(), tf.Session() as session:
+      held, feed = batches.resident(3, batches.Batch(1, 1, 1, 1),
+                                    batches.narrow_dtypes(128, *data[2:]))
+      session.run(tf.local_variables_initializer(), feed(data))
+      found = session.run(batches.gather(held, tf.constant([2, 0])))
+    for one, other in zip(found, data):
+      self.assertEqual(one.dtype, other.dtype)
+      np.testing.assert_array_equal(one, other[[2, 0]])
+
+
 if __name__ == "__main__":
   absltest.main()
