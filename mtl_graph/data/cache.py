@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import shutil
-from typing import Callable, Dict, Mapping, NamedTuple
+from typing import Callable, Dict, Mapping, NamedTuple, Optional
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from mtl_graph.data import cache_keys
 from mtl_graph.data import features
 from mtl_graph.data import row_store
 from mtl_graph.data import slices
+from mtl_graph.data import tfrecord_files
 from mtl_graph.protos import experiment_pb2
 
 _CONTENT = "batches.json"
@@ -48,7 +49,8 @@ class Cache:
   """
 
   def __init__(self, experiment: experiment_pb2.Experiment, folder: str,
-               alone: bool, log: Callable[[str], None]):
+               alone: bool, log: Callable[[str], None],
+               parse_examples: Optional[tfrecord_files.ParseExamples] = None):
     """Opens the cache, and parses the rows if they are not in it.
 
     Args:
@@ -56,6 +58,7 @@ class Cache:
       folder: Where the cache is; made if need be.
       alone: Whether nothing else is kept there: what is no longer of use goes.
       log: Takes a line if rows are parsed.
+      parse_examples: See `tfrecord_files.pieces`.
 
     Raises:
       DataError: If the rows cannot be used.
@@ -63,6 +66,7 @@ class Cache:
     """
     self._experiment, self._log = experiment, log
     self._root, self._alone = folder, alone
+    self._parse_examples = parse_examples
     self._folder = os.path.join(folder, cache_keys.of_rows(experiment))
     os.makedirs(folder, exist_ok=True)
     with self._locked():
@@ -104,7 +108,7 @@ class Cache:
         if os.path.isdir(os.path.join(self._root, name)):
           shutil.rmtree(os.path.join(self._root, name))
     with _whole(self._folder) as partial:
-      row_store.write(self._experiment, partial)
+      row_store.write(self._experiment, partial, self._parse_examples)
 
   @contextlib.contextmanager
   def _locked(self):

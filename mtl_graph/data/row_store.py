@@ -8,7 +8,7 @@ import collections
 import json
 import os
 import shutil
-from typing import Any, Dict, List, Mapping, NamedTuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from mtl_graph.data import slices
 from mtl_graph.data import sources
 from mtl_graph.data import spills
 from mtl_graph.data import statistics as statistics_lib
+from mtl_graph.data import tfrecord_files
 from mtl_graph.data import workers as workers_lib
 from mtl_graph.protos import experiment_pb2
 
@@ -45,12 +46,15 @@ class Rows(NamedTuple):
   frequent: Dict[str, List[str]]
 
 
-def write(experiment: experiment_pb2.Experiment, folder: str) -> None:
+def write(experiment: experiment_pb2.Experiment, folder: str,
+          parse_examples: Optional[tfrecord_files.ParseExamples] = None
+          ) -> None:
   """Parses all rows of an experiment.
 
   Args:
     experiment: The experiment, valid, its vocabularies in line.
     folder: Where they are written; made, must not exist.
+    parse_examples: See `tfrecord_files.pieces`.
 
   Raises:
     DataError: If the rows cannot be used.
@@ -64,7 +68,7 @@ def write(experiment: experiment_pb2.Experiment, folder: str) -> None:
              for sets in splits.values() for rows in sets}
   with workers_lib.Workers() as workers:
     for sets in row_sets.together([w.rows for w in writers.values()]):
-      _parse(experiment, sets, writers, workers)
+      _parse(experiment, sets, writers, workers, parse_examples)
   content = {"splits": {
       split: _finish(experiment, sets, [writers[rows.key].close()
                                         for rows in sets], folder, split)
@@ -88,13 +92,13 @@ def _is_counted(feature) -> bool:
   return feature.categorical.HasField("counted_vocabulary")
 
 
-def _parse(experiment, sets, writers, workers) -> None:
+def _parse(experiment, sets, writers, workers, parse_examples) -> None:
   """Parses the files that some sets have in common."""
   needed = parts_lib.needed(experiment, sets)
   source, keys = sets[0].source, [rows.key for rows in sets]
   serialized, total = experiment.SerializeToString(), 0
   jobs = ((serialized, keys, piece) for piece in sources.pieces(
-      source, *needed, slices.ROWS))
+      source, *needed, slices.ROWS, parse_examples))
   for found in workers.map(parsing.parse, jobs):
     total += found[0].count.rows
     for key, part in zip(keys, found):

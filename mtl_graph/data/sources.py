@@ -1,6 +1,6 @@
 """Reads the columns of sources of any kind."""
 
-from typing import Collection, Iterator, List, Sequence, Union
+from typing import Collection, Iterator, List, Optional, Sequence, Union
 
 from mtl_graph import config
 from mtl_graph.data import arrays as arrays_lib
@@ -56,7 +56,9 @@ def read(source: data_pb2.Source, columns: Collection[str], field_path: str,
 
 
 def pieces(source: data_pb2.Source, columns: Collection[str], field_path: str,
-           hash_rows: bool, size: int) -> Iterator[Piece]:
+           hash_rows: bool, size: int,
+           parse_examples: Optional[tfrecord_files.ParseExamples] = None
+           ) -> Iterator[Piece]:
   """Reads a source piece by piece; arguments are those of `read`.
 
   Args:
@@ -65,6 +67,7 @@ def pieces(source: data_pb2.Source, columns: Collection[str], field_path: str,
     field_path: Where `source` sits in the experiment; used in errors.
     hash_rows: Whether to hash each whole row.
     size: Rows of a piece, the last of a file aside.
+    parse_examples: See `tfrecord_files.pieces`.
 
   Yields:
     What `csv_files.parse` takes, or a `Table`, in order. Each table knows which
@@ -80,7 +83,7 @@ def pieces(source: data_pb2.Source, columns: Collection[str], field_path: str,
   elif kind == "npz":
     yield from npz_files.pieces(paths, *rest)
   elif kind == "tfrecord":
-    yield from tfrecord_files.pieces(paths, *rest)
+    yield from tfrecord_files.pieces(paths, *rest, parse_examples)
   elif kind == "parquet":
     yield from parquet_files.pieces(paths, *rest)
   else:

@@ -21,11 +21,11 @@ class Coded(NamedTuple):
 
 def encode(values: np.ndarray) -> Coded:
   """Takes strings apart; `values` is an object array of `str`."""
-  index: Dict[str, int] = {}
-  codes = [index.setdefault(value, len(index))
-           for value in values.reshape(-1).tolist()]
-  return Coded(np.array(codes, np.min_scalar_type(max(len(index) - 1, 0))
-                        ).reshape(values.shape), list(index))
+  texts = values.reshape(-1).tolist()
+  index = {text: code for code, text in enumerate(dict.fromkeys(texts))}
+  codes = np.fromiter(map(index.__getitem__, texts),
+                      np.min_scalar_type(max(len(index) - 1, 0)), len(texts))
+  return Coded(codes.reshape(values.shape), list(index))
 
 
 def decode(coded: Coded) -> np.ndarray:

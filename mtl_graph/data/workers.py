@@ -6,6 +6,7 @@ user's script needs no guard around its main part, and TensorFlow is not loaded.
 
 import collections
 from concurrent import futures
+import gc
 import itertools
 import os
 import pickle
@@ -106,6 +107,9 @@ def _serve() -> None:
   """Does jobs from standard input until there are no more."""
   replies = os.fdopen(os.dup(1), "wb")
   os.dup2(2, 1)  # What a library prints is no reply.
+  # A piece is many small objects that all live until it is done: looking for
+  # garbage among them takes longer than to parse them.
+  gc.disable()
   while True:
     try:
       function, job = pickle.load(sys.stdin.buffer)

@@ -16,6 +16,7 @@ from mtl_graph.data import statistics as statistics_lib
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.training import examples
 from mtl_graph.training import preparation
 
 
@@ -65,7 +66,7 @@ def parse(experiment: experiment_pb2.Experiment, model_dir: str,
         experiment.data.feature, found["train"].raw), None)
   stated = experiment.data.input.cache_dir
   cache = cache_lib.Cache(experiment, stated or os.path.join(
-      model_dir, "cache"), not stated, log)
+      model_dir, "cache"), not stated, log, examples.Parser())
   preparation.check_validation(experiment, cache.rows.splits)
   return Parsed(
       preparation.with_frequent(experiment, cache.rows.frequent),
