@@ -117,8 +117,12 @@ def _rows_at(position, num_rows, seed, shuffle_buffer):
     shuffle_buffer: Rows of a window, or 0.
   """
   epoch = position // num_rows
+  known = tf.get_static_value(num_rows)
+  if shuffle_buffer and known is not None and known > shuffle_buffer:
+    return window_order(position % num_rows, epoch, num_rows, seed,
+                        shuffle_buffer)
   whole = _shuffled(position % num_rows, num_rows, seed, "rows", epoch)
-  if not shuffle_buffer:
+  if not shuffle_buffer or known is not None:
     return whole
   return tf.where(num_rows <= shuffle_buffer, whole, window_order(
       position % num_rows, epoch, num_rows, seed, shuffle_buffer))
@@ -190,7 +194,9 @@ def window_order(
     block = tf.where(in_block, index // block_rows, tf.zeros_like(index))
     moved = index % block_rows + block_rows * _shuffled(
         block, tf.maximum(blocks, 1), seed, "block", epoch)
-    offset = _shuffled(tf.zeros_like(place), num_rows, seed, "offset", epoch)
+    # One for all rows of an epoch, hence no permutation.
+    offset = tf.cast(random_bits.hash_counter(
+        epoch, random_bits.key_of(seed, "offset")), tf.int64) % num_rows
     return (offset + tf.where(in_block, moved, index)) % num_rows
 
 

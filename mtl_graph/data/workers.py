@@ -10,6 +10,7 @@ import gc
 import itertools
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -92,19 +93,19 @@ class Workers:
     return result
 
   def _start(self):
-    # It finds modules where this process does, and hears no Ctrl-C: what ends
-    # it is the end of this process, or of its work.
+    # It finds modules where this process does.
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     process = subprocess.Popen(
         [sys.executable, "-m", __name__], stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, start_new_session=True,
-        env={**os.environ, "PYTHONPATH": path})
+        stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
     self._processes.append(process)
     return process
 
 
 def _serve() -> None:
   """Does jobs from standard input until there are no more."""
+  # Ctrl-C goes to all; what ends this process is that nobody asks any more.
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
   replies = os.fdopen(os.dup(1), "wb")
   os.dup2(2, 1)  # What a library prints is no reply.
   # A piece is many small objects that all live until it is done: looking for
