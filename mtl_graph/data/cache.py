@@ -162,10 +162,10 @@ def id_type(experiment: experiment_pb2.Experiment) -> np.dtype:
   """Returns the narrowest type that holds the category ids of all features."""
   kinds = ("categorical", "cross")
   found = [f for f in experiment.data.feature if f.WhichOneof("kind") in kinds]
-  # -1 stands where a set or a sequence is shorter.
-  low = -1 if any(f.categorical.HasField("values") for f in found) else 0
   high = max((outline.table_rows(f) - 1 for f in found), default=0)
-  narrow = np.result_type(np.min_scalar_type(low), np.min_scalar_type(high))
+  # -1 stands where a set or a sequence is shorter.
+  several = any(f.categorical.HasField("values") for f in found)
+  narrow = np.min_scalar_type(-1 - high if several else high)
   return narrow if narrow.itemsize < 4 else np.dtype(np.int32)
 
 
@@ -179,6 +179,6 @@ def _read(folder: str, rows: row_store.Rows) -> Transformed:
   """Opens transformed rows."""
   with open(os.path.join(folder, _CONTENT), encoding="utf-8") as file:
     content = json.load(file)
-  return Transformed(
-      {split: batches.Batch(*_open(folder, matrices), *rows.splits[split].labels)
-       for split, matrices in content["matrices"].items()}, content["digests"])
+  return Transformed({
+      split: batches.Batch(*_open(folder, matrices), *rows.splits[split].labels)
+      for split, matrices in content["matrices"].items()}, content["digests"])

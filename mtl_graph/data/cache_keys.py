@@ -96,7 +96,8 @@ def _label(task: model_pb2.Task):
   message = getattr(task, head)
   classes = (vocabularies.entries(message)
              if "vocabulary" in message.DESCRIPTOR.fields_by_name else [])
-  return [task.name, _text(label), task.no_loss, outline.has_label(task), head, outline.label_width(task), classes,
+  return [task.name, _text(label), task.no_loss, head,
+          outline.has_label(task), outline.label_width(task), classes,
           outline.class_count(task) if head in ("multiclass", "ordinal") else 0]
 
 

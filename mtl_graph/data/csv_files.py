@@ -208,8 +208,8 @@ def _parse(text: io.TextIOBase, path: str, line: int, strip_spaces: bool
 
 def _malformed(path: str, line: int, error: csv.Error) -> table_lib.DataError:
   return table_lib.DataError(
-      f"{path}, line {line}: cannot be read: {error}; allowed: fields quoted as "
-      "RFC 4180 has it")
+      f"{path}, line {line}: cannot be read: {error}; allowed: fields quoted "
+      "as RFC 4180 has it")
 
 
 def _names(header: Optional[Sequence[str]], rows: List[List[str]], path: str

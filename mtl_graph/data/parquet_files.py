@@ -166,8 +166,8 @@ def _lists(column, path: str, name: str, first: int) -> lists.Lists:
     if len(decoded) < len(flat):
       row = lists.rows_of(lengths)[present][len(decoded)]
       raise table_lib.DataError(
-          f"{path}, row {first + row + 1}, column '{name}': found bytes that are not "
-          f"UTF-8: {flat[len(decoded)][:20]!r}; allowed: UTF-8 text")
+          f"{path}, row {first + row + 1}, column '{name}': found bytes that "
+          f"are not UTF-8: {flat[len(decoded)][:20]!r}; allowed: UTF-8 text")
     flat = np.array(decoded, object)
   return lists.Lists(lists.filled(flat, present), lengths)
 

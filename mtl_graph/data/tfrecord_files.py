@@ -4,8 +4,8 @@ import array
 import gzip
 import io
 import itertools
-from typing import (Callable, Collection, Dict, Iterable, Iterator, List, Mapping,
-                    Optional, Sequence, Tuple)
+from typing import (Callable, Collection, Dict, Iterable, Iterator, List,
+                    Mapping, Optional, Sequence, Tuple)
 import zlib
 
 from google.protobuf import message

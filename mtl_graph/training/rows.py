@@ -1,4 +1,4 @@
-"""The rows of a run, in memory or on disk, as whoever trains on them needs them.
+"""The rows of a run, in memory or on disk, as whoever trains on them needs.
 
 They come in two stages: the graph is built of what is known once rows are
 parsed, and turns them into batches once it has variables.
@@ -92,9 +92,9 @@ def transform(parsed: Parsed, evaluator: evaluator_lib.Evaluator,
         split: batches.digest(rows, list(parsed.splits[split].sources.values()))
         for split, rows in found.items()})
   # A checkpoint may have brought others than were measured.
-  statistics = session.run({
-      v.op.name: v for v in session.graph.get_collection(
-          tf.GraphKeys.GLOBAL_VARIABLES) if v.op.name.startswith("statistics/")})
+  variables = session.graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
+  statistics = session.run({v.op.name: v for v in variables
+                            if v.op.name.startswith("statistics/")})
   return parsed.cache.transformed(
       parsed.experiment, statistics, evaluator.transform_raw,
       evaluator_lib.TRANSFORM_ROWS)

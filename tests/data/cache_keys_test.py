@@ -48,7 +48,7 @@ class KeysTest(parameterized.TestCase):
       ("missing", "missing_value: 0", "missing_value: 1"),
       ("label", 'label { column: "clicked" }', 'label { column: "age" '
        'greater_than: 30 }'),
-      ("classes", '["bronze", "silver", "gold"]', '["gold", "silver", "bronze"]'),
+      ("classes", '["bronze", "silver"', '["silver", "bronze"'),
       ("drop", "batch_size: 16",
        'batch_size: 16 drop_rows { column: "age" missing: true }'),
       ("part", 'train { csv { path: "train.csv" } ',

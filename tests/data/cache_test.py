@@ -18,7 +18,7 @@ class IdTypeTest(parameterized.TestCase):
       ("categorical { hash_buckets: 65536 }", np.int32),
       ("cross { hash_buckets: 256 }", np.uint8),
       ("categorical { num_buckets: 127 values {} }", np.int8),
-      ("categorical { num_buckets: 128 values {} }", np.int16),
+      ("categorical { num_buckets: 129 values {} }", np.int16),
       ("categorical { num_buckets: 40000 values {} }", np.int32))
   def test_holds_every_id(self, feature, expected):
     self.assertEqual(cache.id_type(text_format.Parse(

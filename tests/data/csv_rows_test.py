@@ -39,8 +39,9 @@ class CutterTest(parameterized.TestCase):
     if name == "spaces" and not strip_spaces:
       return  # A quote behind a space is none.
     def parsed(text):
-      reader = csv.reader(io.StringIO(text, newline=""), strict=not strip_spaces,
-                          skipinitialspace=strip_spaces)
+      reader = csv.reader(
+          io.StringIO(text, newline=""), strict=not strip_spaces,
+          skipinitialspace=strip_spaces)
       return [row for row in reader if row]
     pieces = _cut(_TEXTS[name].encode(), size, strip_spaces)
     rows = [parsed(content.decode()) for content, _, _ in pieces]

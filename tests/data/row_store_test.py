@@ -68,7 +68,8 @@ def _text(value):
 
 def write(kind, path, columns):
   """Writes columns to a file of some kind."""
-  names, rows = list(columns), list(zip(*[c.tolist() for c in columns.values()]))
+  names = list(columns)
+  rows = list(zip(*[values.tolist() for values in columns.values()]))
   if kind == "csv":
     opened = gzip.open if path.endswith(".gz") else open
     with opened(path, "wt", newline="", encoding="utf-8") as file:

@@ -40,7 +40,7 @@ class WorkersTest(absltest.TestCase):
     with workers.Workers(1) as some:
       with self.assertRaisesRegex(
           workers.WorkerError, "^a process .* ended with exit code 3; allowed"):
-        list(some.map(os._exit, [(3,), (3,)]))  # pylint: disable=protected-access
+        list(some.map(_end, [(3,), (3,)]))
 
   def test_tensorflow_is_not_loaded(self):
     code = "'tensorflow' in __import__('sys').modules"
@@ -51,6 +51,10 @@ class WorkersTest(absltest.TestCase):
 
 def _raise(text):
   raise table.DataError(text)
+
+
+def _end(code):
+  os._exit(code)  # pylint: disable=protected-access
 
 
 def _load_parsing():

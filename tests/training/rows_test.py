@@ -123,7 +123,8 @@ class RowsTest(parameterized.TestCase):
 
   def test_what_a_killed_run_left_is_not_believed(self):
     expected = self._rows(_edited(), streamed=False)
-    with mock.patch.object(statistics, "measure", side_effect=KeyboardInterrupt):
+    with mock.patch.object(statistics, "measure",
+                           side_effect=KeyboardInterrupt):
       with self.assertRaises(KeyboardInterrupt):
         rows.parse(_streamed(_edited()), "run", log=self._log.append)
     found = self._rows(_edited())
