@@ -30,7 +30,8 @@ class Workers:
     Args:
       count: How many processes; None: one per processor that may be used.
     """
-    self._count = count or len(os.sched_getaffinity(0))
+    self._count = count or (len(os.sched_getaffinity(0)) if hasattr(
+        os, "sched_getaffinity") else os.cpu_count())
     self._threads = futures.ThreadPoolExecutor(self._count)
     self._own = threading.local()
     self._processes = []

@@ -9,6 +9,7 @@ from unittest import mock
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
+import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph import vocabularies
@@ -16,9 +17,11 @@ from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
 from mtl_graph.data import row_store
 from mtl_graph.data import statistics
+from mtl_graph.data import streams
 from mtl_graph.evaluation import evaluator
 from mtl_graph.model import graphs
 from mtl_graph.protos import data_pb2
+from mtl_graph.training import row_numbers
 from mtl_graph.training import rows
 from tests import small_experiment
 
@@ -86,6 +89,23 @@ class RowsTest(parameterized.TestCase):
         self.check_equal(self._rows(again), expected)
         write.assert_not_called()
     self.assertLen(self._log, 1)
+
+  def test_batches_that_are_read_are_those_of_the_training_graph(self):
+    experiment = _edited()
+    _, resident, _ = self._rows(experiment, streamed=False)
+    _, streamed, _ = self._rows(experiment)
+    count = len(resident.batches["train"].labels)
+    with tf.Graph().as_default(), tf.Session() as session:
+      expected = [session.run(batches.gather(
+          resident.batches["train"], batches.rows_of_batch(
+              tf.constant(number, tf.int64), count, 16, experiment.seed)))
+                  for number in range(12)]
+    with streams.Reader(streamed.batches["train"], row_numbers.build(
+        [slice(0, count)], 16, experiment.seed)) as reader:
+      for number in range(0, 12, 4):
+        for array, *parts in zip(reader.read(number, 4),
+                                 *expected[number:number + 4]):
+          np.testing.assert_array_equal(array, np.concatenate(parts))
 
   def test_other_features_and_sources_are_parsed_anew(self):
     first = self._rows(_edited())
