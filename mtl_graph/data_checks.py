@@ -3,6 +3,7 @@
 from mtl_graph import config
 from mtl_graph import feature_checks
 from mtl_graph import field_checks
+from mtl_graph import input_checks
 from mtl_graph import outline
 from mtl_graph import row_sets
 from mtl_graph import source_checks
@@ -16,6 +17,7 @@ def check(experiment: experiment_pb2.Experiment, needs_sources: bool,
   data = experiment.data
   source_checks.check(data, needs_sources, report)
   task_source_checks.check(experiment, report)
+  input_checks.check(data, needs_sources, report)
   field_checks.at_least(data, "batch_size", 1, "data", report)
   reads_text = any(rows.source.HasField("csv")
                    for rows in row_sets.every(data, "train"))

@@ -1,6 +1,7 @@
 """Which rows make up a split: one set of them, or one set per source."""
 
-from typing import Collection, List, NamedTuple, Optional, Tuple
+from typing import (Collection, Dict, List, NamedTuple, Optional, Sequence,
+                    Tuple)
 
 from mtl_graph.protos import data_pb2
 
@@ -59,3 +60,13 @@ def of(data: data_pb2.Data, split: str,
 def path(data: data_pb2.Data, split: str) -> str:
   """Returns the field by which an experiment states a split."""
   return f"data.source.{split}" if data.source else f"data.{split}"
+
+
+def together(sets: Sequence[RowSet]) -> List[List[RowSet]]:
+  """Gathers the sets that are read from the same files."""
+  found: Dict[Tuple, List[RowSet]] = {}
+  for rows in sets:
+    kind = rows.source.WhichOneof("kind")
+    files = getattr(rows.source, kind).SerializeToString(deterministic=True)
+    found.setdefault((kind, files), []).append(rows)
+  return list(found.values())

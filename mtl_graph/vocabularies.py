@@ -1,7 +1,7 @@
 """The categories of an experiment: their entries, and how many there are."""
 
 import collections
-from typing import Iterable, List, Optional
+from typing import Iterable, List, Mapping, Optional, Sequence
 
 from mtl_graph import config
 from mtl_graph.protos import experiment_pb2
@@ -88,17 +88,41 @@ def count(categorical: features_pb2.Categorical, values: Iterable[str]) -> None:
   """Counts categories, and gives rows to those that have none yet.
 
   Args:
-    categorical: The message, with a `counted_vocabulary`; those of its
-      categories that are known keep their rows, new ones follow in
-      `vocabulary`, the most frequent first.
+    categorical: The message, with a `counted_vocabulary`; see `extend`.
     values: The categories of the training rows; "" is none.
   """
-  rule = categorical.counted_vocabulary
+  extend(categorical, frequent(categorical.counted_vocabulary,
+                               collections.Counter(values)))
+
+
+def frequent(rule: features_pb2.CountedVocabulary,
+             counts: Mapping[str, int]) -> List[str]:
+  """Returns the categories that may get rows, the most frequent first.
+
+  Args:
+    rule: Says how many at most, and how often each must occur.
+    counts: How often each category occurs in the training rows; "" is none.
+  """
+  found = sorted((-times, entry) for entry, times in counts.items()
+                 if entry and times >= rule.min_count)
+  return [entry for _, entry in found[:rule.capacity]]
+
+
+def extend(categorical: features_pb2.Categorical,
+           entries_: Sequence[str]) -> None:
+  """Gives rows to frequent categories that have none yet.
+
+  Args:
+    categorical: The message, with a `counted_vocabulary`; those of its
+      categories that are known keep their rows, new ones follow in
+      `vocabulary`.
+    entries_: What `frequent` returned. That it leaves others out does no harm:
+      each of its entries that is known takes a row, too.
+  """
   known = set(categorical.vocabulary)
-  new = [(-times, entry) for entry, times in collections.Counter(values).items()
-         if entry and entry not in known and times >= rule.min_count]
-  free = max(rule.capacity - len(known), 0)
-  categorical.vocabulary.extend(entry for _, entry in sorted(new)[:free])
+  free = max(categorical.counted_vocabulary.capacity - len(known), 0)
+  categorical.vocabulary.extend(
+      [entry for entry in entries_ if entry not in known][:free])
 
 
 def check_kept(experiment: experiment_pb2.Experiment,

@@ -225,7 +225,8 @@ VARIANTS = (
      "adam { learning_rate { constant: 1 } } } }",),
     *((_SOURCES % more, _ANY_GROUPS) for more in (
         ("rate: 2", "rate: 1", "mixing { stated {} }"), ("", "", ""),
-        ("", "", "mixing { temperature: 2 }"))),
+        ("", "", "mixing { temperature: 2 }"),
+        ("", "", "input { kind: STREAMED shuffle_buffer: 5 }"))),
     ("training.group[1].clipping={ value: 1 }",),
     ("training.group[1].optimizer={ lazy_adam { learning_rate { constant: 1 } "
      "} }", "training.accumulate_batches=1"),

@@ -266,9 +266,10 @@ def _row_of(taken):
 def _written(values, table, column, row_of) -> np.ndarray:
   """Returns values as text; `row_of` tells the row of a place among them."""
   written = texts.of(values)
-  for i, text in enumerate(written):
-    if "\0" in text:
-      raise bad_value(table, row_of(i), column, text, "text without NUL")
+  if "\0" in "".join(written):
+    wrong = next(i for i, text in enumerate(written) if "\0" in text)
+    raise bad_value(table, row_of(wrong), column, written[wrong],
+                    "text without NUL")
   return np.array(written, dtype=object)
 
 
@@ -279,7 +280,10 @@ def _parsed(values, table, column, row_of) -> np.ndarray:
   else:
     written = texts.of(values)
     try:
-      result = np.array([_number(text) for text in written], np.float64)
+      # Columns repeat themselves: each number is read once.
+      numbers_ = {text: _number(text) for text in set(written)}
+      result = np.fromiter(map(numbers_.__getitem__, written), np.float64,
+                           len(written))
     except ValueError as error:
       wrong = next(i for i, text in enumerate(written) if not _is_number(text))
       raise bad_value(table, row_of(wrong), column, written[wrong], _NUMBER

@@ -40,7 +40,6 @@ def all_columns(tasks: Sequence[model_pb2.Task]) -> List[str]:
 
 def read(tasks: Sequence[model_pb2.Task], table: table_lib.Table,
          weight_column: Optional[str] = None,
-         required: bool = True,
          labelled: Optional[Collection[str]] = None) -> Labels:
   """Reads the labels of every task.
 
@@ -48,8 +47,6 @@ def read(tasks: Sequence[model_pb2.Task], table: table_lib.Table,
     tasks: The tasks.
     table: The rows.
     weight_column: Column of weights per row, or None: all weigh 1.
-    required: Whether every task must have a label in some row, as in training;
-      but those without a loss.
     labelled: Names of the tasks that the rows label, whose columns alone are
       read; None: all.
 
@@ -63,9 +60,8 @@ def read(tasks: Sequence[model_pb2.Task], table: table_lib.Table,
   rows = table_lib.count(table)
   sample_weights = (_read_weights(table, weight_column) if weight_column
                     else np.ones(rows))
-  labels = {task.name: _read_task(task, table, required and not task.no_loss)
-            for task in tasks if outline.has_label(task)
-            and (labelled is None or task.name in labelled)}
+  labels = {task.name: _read_task(task, table) for task in tasks
+            if _is_read(task, labelled)}
   values, weights = [], np.zeros([rows, len(tasks)], np.float32)
   for t, task in enumerate(tasks):
     if task.name not in labels:
@@ -78,12 +74,82 @@ def read(tasks: Sequence[model_pb2.Task], table: table_lib.Table,
       own = own * _read_weights(table, task.label.weight_column)
     values.append(np.where(present[:, np.newaxis], label, 0))
     weights[:, t] = np.where(present, own, 0)
-    if required and not task.no_loss and not weights[:, t].any():
-      raise table_lib.DataError(
-          f"{', '.join(path for path, _ in table.files)}: no row has a label "
-          f"of a weight above 0 for task '{task.name}' in column "
-          f"'{columns_of(task)[0]}'; allowed: at least one")
   return Labels(np.concatenate(values, axis=1).astype(np.float32), weights)
+
+
+def _is_read(task, labelled) -> bool:
+  return outline.has_label(task) and (labelled is None
+                                      or task.name in labelled)
+
+
+# present: whether each task has a label of a weight above 0 in some row,
+#   boolean [T].
+# texts: by task whose label has a positive value that no row holds, what the
+#   rows hold instead.
+Presence = collections.namedtuple("Presence", ["present", "texts"])
+
+
+def presence(tasks: Sequence[model_pb2.Task], table: table_lib.Table,
+             labels: Labels, labelled: Optional[Collection[str]] = None
+             ) -> Presence:
+  """Tells which tasks have labels in some rows.
+
+  Args:
+    tasks: The tasks.
+    table: The rows.
+    labels: What `read` made of them.
+    labelled: As of `read`.
+
+  Returns:
+    A `Presence`.
+  """
+  found = {}
+  for task in tasks:
+    if _is_read(task, labelled) and task.label.HasField("positive_value"):
+      texts = set(columns.strings(table, columns_of(task)[0]))
+      if task.label.positive_value not in texts:
+        found[task.name] = texts
+  return Presence(labels.weights.any(axis=0), found)
+
+
+def merged(parts: Sequence[Presence]) -> Presence:
+  """Returns what is present in any of several sets of rows."""
+  texts = {
+      task: set().union(*[part.texts[task] for part in parts])
+      for task in parts[0].texts if all(task in part.texts for part in parts)}
+  return Presence(np.any([part.present for part in parts], axis=0), texts)
+
+
+def check_presence(found: Presence, tasks: Sequence[model_pb2.Task],
+                   paths: Sequence[str],
+                   labelled: Optional[Collection[str]] = None) -> None:
+  """Raises where a task has no label in any row, as it must in training.
+
+  Args:
+    found: What there is in all rows.
+    tasks: The tasks; those without a loss need no label.
+    paths: The files of the rows.
+    labelled: As of `read`.
+
+  Raises:
+    DataError: If a task has none.
+  """
+  required = [(t, task) for t, task in enumerate(tasks)
+              if _is_read(task, labelled) and not task.no_loss]
+  for _, task in required:
+    if task.name in found.texts:
+      texts = found.texts[task.name]
+      raise table_lib.DataError(
+          f"{paths[0]}: no row of column '{columns_of(task)[0]}' is "
+          f"'{task.label.positive_value}' (label of task '{task.name}'); there "
+          "are: " + ", ".join(sorted(texts)[:10])
+          + config.nearest(task.label.positive_value, texts))
+  for t, task in required:
+    if not found.present[t]:
+      raise table_lib.DataError(
+          f"{', '.join(paths)}: no row has a label of a weight above 0 for "
+          f"task '{task.name}' in column '{columns_of(task)[0]}'; allowed: at "
+          "least one")
 
 
 def _read_weights(table, column):
@@ -107,8 +173,7 @@ def _counts(task, table, labels: Dict[str, np.ndarray]) -> np.ndarray:
   return holds
 
 
-def _read_task(task: model_pb2.Task, table: table_lib.Table, required: bool
-               ) -> np.ndarray:
+def _read_task(task: model_pb2.Task, table: table_lib.Table) -> np.ndarray:
   """Returns one task's labels, NaN where there is none; float64 [N, W]."""
   head = task.WhichOneof("head")
   if head == "multilabel":
@@ -119,7 +184,7 @@ def _read_task(task: model_pb2.Task, table: table_lib.Table, required: bool
   if head in ("multiclass", "ordinal"):
     values = _class_indices(task, getattr(task, head), table, column)
   elif head == "binary":
-    values = _read_binary(task, table, column, required)
+    values = _read_binary(task, table, column)
   elif head == "count":
     values = _read_number(task, table, column)
     _check_each(table, column, values, (values < 0) | (values % 1 != 0),
@@ -147,18 +212,12 @@ def _ignored(task, table, column, values):
       np.nan, values)
 
 
-def _read_binary(task, table, column, required):
+def _read_binary(task, table, column):
   label = task.label
   if label.HasField("positive_value"):
     texts = columns.strings(table, column)
     values = (texts == label.positive_value).astype(np.float64)
     values[texts == ""] = np.nan
-    if required and not (values == 1).any():
-      raise table_lib.DataError(
-          f"{table.files[0][0]}: no row of column '{column}' is "
-          f"'{label.positive_value}' (label of task '{task.name}'); there are: "
-          + ", ".join(sorted(set(texts))[:10])
-          + config.nearest(label.positive_value, set(texts)))
     return values
   values = _read_number(task, table, column)
   if label.HasField("greater_than"):

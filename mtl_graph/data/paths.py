@@ -4,9 +4,7 @@ import collections
 import glob
 import io
 import os
-from typing import BinaryIO, List, Sequence
-
-import tensorflow.compat.v1 as tf
+from typing import BinaryIO, List, Sequence, Tuple
 
 from mtl_graph import shards
 from mtl_graph.data import table as table_lib
@@ -41,11 +39,11 @@ def _names(path: str, field_path: str) -> List[str]:
     names = shards.names(path)
     absent = [name for name in names if not _exists(name)]
     if not names:
-      names = sorted(tf.io.gfile.glob(path) if is_remote(path)
+      names = sorted(_remote().glob(path) if is_remote(path)
                      else glob.glob(path))
-  except tf.errors.OpError as error:
+  except OSError as error:
     raise table_lib.DataError(
-        f"{path}: cannot be looked for: {error.message} ({field_path}); "
+        f"{path}: cannot be looked for: {error} ({field_path}); "
         "allowed: a path of a file system that is within reach") from error
   if absent:
     raise table_lib.DataError(f"{field_path}: no file '{absent[0]}', of which "
@@ -69,45 +67,34 @@ def open_binary(path: str) -> BinaryIO:
   what is wrong.
   """
   if is_remote(path):
-    return io.BufferedReader(_RemoteFile(path), 1 << 20)
+    return io.BufferedReader(_remote().File(path), 1 << 20)
   return open(path, "rb")
 
 
+def stamp(path: str) -> Tuple[str, int, int]:
+  """Returns what changes with a file: its path, its size, and when it changed.
+
+  Raises:
+    DataError: If the file cannot be reached.
+  """
+  try:
+    if is_remote(path):
+      return (path, *_remote().size_and_time(path))
+    found = os.stat(path)
+  except OSError as error:
+    raise table_lib.unreadable(path, error, "an existing file") from error
+  return os.path.abspath(path), found.st_size, found.st_mtime_ns
+
+
 def _exists(path: str) -> bool:
-  return tf.io.gfile.exists(path) if is_remote(path) else os.path.exists(path)
+  return _remote().exists(path) if is_remote(path) else os.path.exists(path)
 
 
-class _RemoteFile(io.RawIOBase):
-  """A file of `tf.io.gfile` as Python's readers want it: with its errors."""
+def _remote():
+  """Returns the module that reaches other file systems.
 
-  def __init__(self, path: str):
-    super().__init__()
-    self._file = tf.io.gfile.GFile(path, "rb")
-
-  def readable(self) -> bool:
-    return True
-
-  def seekable(self) -> bool:
-    return True
-
-  def readinto(self, buffer) -> int:
-    try:
-      read = self._file.read(len(buffer))
-    except tf.errors.OpError as error:
-      raise OSError(error.message or type(error).__name__) from error
-    buffer[:len(read)] = read
-    return len(read)
-
-  def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-    try:
-      self._file.seek(offset, whence)
-      return self._file.tell()
-    except tf.errors.OpError as error:
-      raise OSError(error.message or type(error).__name__) from error
-
-  def tell(self) -> int:
-    return self._file.tell()
-
-  def close(self) -> None:
-    self._file.close()
-    super().close()
+  Loaded when asked for: TensorFlow takes seconds, and a process that parses
+  local rows has no other need of it.
+  """
+  from mtl_graph.data import remote_files
+  return remote_files

@@ -7,7 +7,7 @@ import numpy as np
 from mtl_graph import outline
 from mtl_graph.data import columns
 from mtl_graph.data import lists
-from mtl_graph.data import sources
+from mtl_graph.data import table as table_lib
 from mtl_graph.protos import features_pb2
 
 
@@ -37,7 +37,7 @@ def takes_numbers(categorical: features_pb2.Categorical) -> bool:
   return bool(categorical.boundary or categorical.quantile_buckets)
 
 
-def read(features: Sequence[features_pb2.Feature], table: sources.Table
+def read(features: Sequence[features_pb2.Feature], table: table_lib.Table
          ) -> Dict[str, np.ndarray]:
   """Reads the raw values of every feature, as the serving inputs take them.
 
@@ -170,6 +170,6 @@ def _narrow(values, table, column):
 
 
 def _bad_shape(feature, table, column, found, allowed, why):
-  return sources.DataError(
+  return table_lib.DataError(
       f"{table.files[0][0]}: column '{column}' has shape {list(found)}; "
       f"allowed: {allowed}, as feature '{feature.name}' {why}")

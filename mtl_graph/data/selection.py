@@ -1,6 +1,6 @@
 """Chooses the rows of a split, and tells for which rows a condition holds."""
 
-from typing import List, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -22,23 +22,29 @@ def columns_of(part: Optional[data_pb2.Part],
   return list(dict.fromkeys(names))
 
 
+class Count(NamedTuple):
+  """How many rows were looked at, are of the part, and were dropped of these.
+  """
+  rows: int
+  inside: int
+  dropped: int
+
+
 def select(table: table_lib.Table, part: Optional[data_pb2.Part],
-           drop: Sequence[data_pb2.Condition], field_path: str
-           ) -> Tuple[table_lib.Table, int]:
+           drop: Sequence[data_pb2.Condition]
+           ) -> Tuple[table_lib.Table, Count]:
   """Keeps the rows of a part for which no condition holds.
 
   Args:
     table: All rows; with hashes if the part goes by them.
     part: The part; None: all rows.
     drop: Conditions on rows to leave out.
-    field_path: Where the source sits in the experiment; used in errors.
 
   Returns:
-    A `Table` whose `rows` say where each row was, and how many rows of the part
-    a condition left out.
+    A `Table` whose `rows` say where each row was, and a `Count`.
 
   Raises:
-    DataError: If a row has no key, or no row is left.
+    DataError: If a row has no key.
   """
   inside = np.ones(table_lib.count(table), bool)
   if part is not None:
@@ -46,20 +52,30 @@ def select(table: table_lib.Table, part: Optional[data_pb2.Part],
   kept = inside.copy()
   for condition in drop:
     kept &= ~holds(condition, table)
-  dropped = int(inside.sum() - kept.sum())
-  if not kept.any():
-    raise table_lib.DataError(
-        f"{', '.join(path for path, _ in table.files)}: found {len(inside)} "
-        f"rows, of which {int(inside.sum())} belong to the part, and "
-        f"{dropped} of these are dropped ({field_path}); allowed: at least "
-        "one left")
+  count = Count(len(inside), int(inside.sum()),
+                int(inside.sum() - kept.sum()))
   if kept.all():
-    return table, 0
+    return table, count
   rows = np.flatnonzero(kept) if table.rows is None else table.rows[kept]
   return table_lib.Table(
       {name: values[kept] for name, values in table.columns.items()},
       table.files, rows.astype(np.int64),
-      None if table.hashes is None else table.hashes[kept]), dropped
+      None if table.hashes is None else table.hashes[kept]), count
+
+
+def check_left(count: Count, paths: Sequence[str], field_path: str) -> None:
+  """Raises `DataError` if no row is left.
+
+  Args:
+    count: What `select` counted in all files.
+    paths: The files.
+    field_path: Where the source sits in the experiment; used in errors.
+  """
+  if count.inside == count.dropped:
+    raise table_lib.DataError(
+        f"{', '.join(paths)}: found {count.rows} rows, of which {count.inside} "
+        f"belong to the part, and {count.dropped} of these are dropped "
+        f"({field_path}); allowed: at least one left")
 
 
 def holds(condition: data_pb2.Condition, table: table_lib.Table) -> np.ndarray:

@@ -3,36 +3,19 @@
 Splits and sources that are cut from the same files read them once.
 """
 
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
 from mtl_graph import row_sets
-from mtl_graph.data import columns as columns_lib
 from mtl_graph.data import labels as labels_lib
-from mtl_graph.data import raw_values
-from mtl_graph.data import selection
+from mtl_graph.data import parts as parts_lib
 from mtl_graph.data import sources
 from mtl_graph.protos import experiment_pb2
 
 
-class Split(NamedTuple):
-  """The rows of a split.
-
-  Attributes:
-    raw: Raw values by input, as `raw_values.read` returns them.
-    labels: A `labels.Labels`.
-    groups: Columns that evaluation groups rows by, as strings; "" on the rows
-      of a source that need not have the column.
-    dropped: How many rows `data.drop_rows` left out.
-    sources: The rows of each source by name, one source after the other; empty
-      where the experiment has none.
-  """
-  raw: Dict[str, np.ndarray]
-  labels: labels_lib.Labels
-  groups: Dict[str, np.ndarray]
-  dropped: int = 0
-  sources: Dict[str, slice] = {}
+# The face of that module, for whoever reads rows.
+Split = parts_lib.Split
 
 
 def read(experiment: experiment_pb2.Experiment, split: str,
@@ -78,16 +61,13 @@ def read_all(experiment: experiment_pb2.Experiment,
     names = [name for name in row_sets.SPLITS
              if row_sets.of(experiment.data, name, arrays)]
   wanted = {name: row_sets.of(experiment.data, name, arrays) for name in names}
-  together = {}  # Sets of the same files, or alone, as arrays are.
-  for sets in wanted.values():
-    for rows in sets:
-      files = _files(rows) if arrays is None else rows.key
-      together.setdefault(files, []).append(rows)
+  every = [rows for sets in wanted.values() for rows in sets]
   parts = {}
-  for sets in together.values():
+  for sets in (row_sets.together(every) if arrays is None
+               else [[rows] for rows in every]):
     table = _table(experiment, sets, arrays)
     for rows in sets:
-      parts[rows.key] = _part(experiment, rows, table)
+      parts[rows.key] = _whole(experiment, rows, table)
   return {name: _joined(experiment, sets, [parts[rows.key] for rows in sets])
           for name, sets in wanted.items()}
 
@@ -105,66 +85,25 @@ def columns_of(experiment: experiment_pb2.Experiment, split: str) -> List[str]:
   """
   rows, = [rows for rows in row_sets.every(
       experiment.data, split.partition("/")[0]) if rows.key == split]
-  return _columns(experiment, rows)
-
-
-def _columns(experiment, rows) -> List[str]:
-  names = raw_values.columns_of(experiment.data.feature)
-  names += labels_lib.all_columns(
-      [task for task in experiment.model.task if _labels(rows, task.name)])
-  names += selection.columns_of(rows.source.part, experiment.data.drop_rows)
-  names += [rows.source.weight_column]
-  names += _group_columns(experiment, [rows])
-  return list(dict.fromkeys(name for name in names if name))
-
-
-def _labels(rows, task) -> bool:
-  return not rows.tasks or task in rows.tasks
-
-
-def _group_columns(experiment, sets) -> List[str]:
-  """Returns the columns that some sets must have to be grouped by."""
-  if any(rows.split == "train" for rows in sets):
-    return []
-  evaluation = experiment.evaluation
-  names = [m.group_column for m in evaluation.task_metrics
-           if any(_labels(rows, m.task) for rows in sets)]
-  names += [s.column for s in evaluation.slice]
-  return [name for name in dict.fromkeys(names) if name]
-
-
-def _files(rows):
-  """Returns what sets have in common that are read from the same files."""
-  kind = rows.source.WhichOneof("kind")
-  return kind, getattr(rows.source, kind).SerializeToString(deterministic=True)
+  return parts_lib.columns_of(experiment, rows)
 
 
 def _table(experiment, sets, arrays) -> sources.Table:
   """Reads what sets of the same rows need between them."""
-  columns = list(dict.fromkeys(
-      column for rows in sets for column in _columns(experiment, rows)))
-  hash_rows = any(rows.source.part.HasField("row_hash") for rows in sets)
+  columns, field_path, hash_rows = parts_lib.needed(experiment, sets)
   if arrays is not None:
     key, = [rows.key for rows in sets]
     return sources.from_arrays(arrays[key], columns, f"arrays['{key}']",
                                hash_rows)
-  return sources.read(sets[0].source, columns,
-                      ", ".join(rows.path for rows in sets), hash_rows)
+  return sources.read(sets[0].source, columns, field_path, hash_rows)
 
 
-def _part(experiment, rows, table) -> Split:
-  """Takes one set out of the rows that were read."""
-  source = rows.source
-  table, dropped = selection.select(
-      table, source.part if source.HasField("part") else None,
-      experiment.data.drop_rows, rows.path)
-  groups = {column: columns_lib.strings(table, column)
-            for column in _group_columns(experiment, [rows])}
-  return Split(
-      raw_values.read(experiment.data.feature, table),
-      labels_lib.read(experiment.model.task, table, source.weight_column,
-                      required=rows.split == "train",
-                      labelled=rows.tasks or None), groups, dropped)
+def _whole(experiment, rows, table) -> Split:
+  """Takes one set out of all the rows that were read."""
+  part = parts_lib.take(experiment, rows, table)
+  parts_lib.check(experiment, rows, [path for path, _ in table.files],
+                  part.count, part.presence)
+  return part.split
 
 
 def _joined(experiment, sets: Sequence[row_sets.RowSet],
@@ -182,7 +121,7 @@ def _joined(experiment, sets: Sequence[row_sets.RowSet],
       {column: np.concatenate([
           part.groups.get(column, np.full(count, "", object))
           for part, count in zip(parts, counts)])
-       for column in _group_columns(experiment, sets)},
+       for column in parts_lib.group_columns(experiment, sets)},
       sum(part.dropped for part in parts),
       {rows.name: slice(end - count, end)
        for rows, count, end in zip(sets, counts, ends)})

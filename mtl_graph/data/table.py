@@ -82,13 +82,17 @@ def concatenate(tables: Sequence[Table], columns: Collection[str]) -> Table:
     try:
       merged[name] = np.concatenate([table.columns[name] for table in tables])
     except ValueError as error:
-      raise DataError(f"{', '.join(path for path, _ in files)}: column "
-                      f"'{name}' has other shapes from file to file; allowed: "
-                      "one width") from error
+      raise other_shapes([path for path, _ in files], name) from error
   hashes = None
   if all(table.hashes is not None for table in tables):
     hashes = np.concatenate([table.hashes for table in tables])
   return Table(merged, files, None, hashes)
+
+
+def other_shapes(paths: Sequence[str], name: str) -> DataError:
+  """Returns the error that says that files disagree in a column's shape."""
+  return DataError(f"{', '.join(paths)}: column '{name}' has other shapes from "
+                   "file to file; allowed: one width")
 
 
 def unreadable(path: str, error: Exception, allowed: str) -> DataError:

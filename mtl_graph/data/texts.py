@@ -21,8 +21,10 @@ def of(values: np.ndarray) -> List[str]:
     return ["" if math.isnan(v) else
             str(int(v)) if float(v).is_integer() else repr(v)
             for v in values.tolist()]
-  if kind in "biuSU":  # Python's own values are quicker to write than NumPy's.
+  if kind in "biuSUO":  # Python's own values are quicker to write than NumPy's.
     values = values.tolist()
+    if set(map(type, values)) == {str}:
+      return values
   return [v if type(v) is str else _text(v) for v in values]
 
 

@@ -3,7 +3,9 @@
 import array
 import gzip
 import io
-from typing import Collection, Dict, Iterable, List, Sequence, Tuple
+import itertools
+from typing import (Callable, Collection, Dict, Iterable, Iterator, List,
+                    Mapping, Optional, Sequence, Tuple)
 import zlib
 
 from google.protobuf import message
@@ -22,6 +24,8 @@ _ALLOWED = ("records of serialized tf.Example, as tf.io.TFRecordWriter writes "
 _FRAME = 16
 # Examples whose features an error names, where a column is in none.
 _NAMED = 100
+# Records that are looked through at once for features that others lack.
+_SEARCHED = 4096
 
 
 class _Column:
@@ -30,8 +34,19 @@ class _Column:
   def __init__(self, name: str):
     self.name = name
     self.kind = None  # The field of tf.train.Feature that holds the values.
-    self.flat = []
+    self.clear()
+
+  def clear(self):
+    """Forgets the values, but not of which kind they are."""
+    self.flat = _empty(self.kind)
     self.lengths = array.array("q")
+
+
+def _empty(kind: Optional[str]):
+  """Returns what takes up the values of a kind."""
+  if kind in (None, "bytes_list"):
+    return []
+  return array.array("f" if kind == "float_list" else "q")
 
 
 def read(paths: Sequence[str], columns: Collection[str], field_path: str,
@@ -64,13 +79,91 @@ def read(paths: Sequence[str], columns: Collection[str], field_path: str,
   table = table_lib.Table({}, files, None,
                           row_hashes.join(digests) if hash_rows else None)
   if table_lib.count(table):
-    present = [c.name for c in found if c.kind] + list(names)
-    table_lib.check_present(columns, list(dict.fromkeys(present)),
-                            ", ".join(paths), field_path)
+    _check_present(columns, found, names, paths, field_path)
+  _fill(table, found)
+  return table
+
+
+# Parses many serialized examples at once, where all is well: takes them and the
+# field of tf.train.Feature that holds each column, and returns a `Lists` by
+# column, of bytes where they are text; None where anything is not as expected.
+ParseExamples = Callable[[Sequence[bytes], Mapping[str, str]],
+                         Optional[Dict[str, lists.Lists]]]
+
+
+def pieces(paths: Sequence[str], columns: Collection[str], field_path: str,
+           hash_rows: bool, size: int,
+           parse_examples: Optional[ParseExamples] = None
+           ) -> Iterator[table_lib.Table]:
+  """Reads TFRecord files piece by piece; arguments are those of `read`.
+
+  Args:
+    paths: The files.
+    columns: Names of the features to keep.
+    field_path: Where the source sits in the experiment; used in errors.
+    hash_rows: Whether to hash each serialized record.
+    size: Rows of a piece, the last of a file aside.
+    parse_examples: Parses examples in place of Python, many times faster.
+
+  Yields:
+    A `Table` each, in order. A feature that no record so far has is missing.
+
+  Raises:
+    DataError: As `read`.
+  """
+  found = [_Column(name) for name in columns]
+  for path in paths:
+    records, first = _records(path), 0
+    while some := list(itertools.islice(records, size)):
+      if not all(c.kind for c in found):
+        # A name that is misspelt would else be taken for one that is missing.
+        _search(found, paths, columns, field_path)
+      parsed = parse_examples and parse_examples(
+          some, {column.name: column.kind for column in found})
+      # A record without any of the columns may be no example at all.
+      if not parsed or not sum(one.lengths for one in parsed.values()).all():
+        for column in found:
+          column.clear()
+        _parse(path, some, found, {}, first)
+      else:
+        for column in found:
+          column.flat, column.lengths = parsed[column.name]
+      end = first + len(some)
+      table = table_lib.Table(
+          {}, [(path, end)], np.arange(first, end), row_hashes.join(
+              map(row_hashes.digest, some)) if hash_rows else None)
+      _fill(table, found)
+      yield table
+      first = end
+
+
+def _search(found: Sequence[_Column], paths: Sequence[str],
+            columns: Collection[str], field_path: str) -> None:
+  """Settles what columns hold; raises if no example has one of them."""
+  wanted = [column for column in found if not column.kind]
+  names: Dict[str, None] = {}
+  for path in paths:
+    records, first = _records(path), 0
+    while not all(c.kind for c in wanted) and (
+        some := list(itertools.islice(records, _SEARCHED))):
+      for column in wanted:
+        column.clear()
+      first += _parse(path, some, wanted, names, first)
+  _check_present(columns, found, names, paths, field_path)
+
+
+def _check_present(columns, found: Sequence[_Column], names: Iterable[str],
+                   paths: Sequence[str], field_path: str) -> None:
+  present = [c.name for c in found if c.kind] + list(names)
+  table_lib.check_present(columns, list(dict.fromkeys(present)),
+                          ", ".join(paths), field_path)
+
+
+def _fill(table: table_lib.Table, found: Sequence[_Column]) -> None:
+  """Adds the columns that were found to a table."""
   for column in found:
     table.columns[column.name] = lists.column(
         lists.Lists(_flat(column, table), np.array(column.lengths, np.int64)))
-  return table
 
 
 def _records(path: str) -> Iterable[bytes]:
@@ -115,10 +208,13 @@ def _digested(records: Iterable[bytes], digests: List[bytes]
 
 
 def _parse(path: str, records: Iterable[bytes], columns: Sequence[_Column],
-           names: Dict[str, None]) -> int:
-  """Adds the examples of a file to the columns, and returns how many."""
-  number = 0
-  for number, record in enumerate(records, 1):
+           names: Dict[str, None], first: int = 0) -> int:
+  """Adds the examples of a file to the columns, and returns how many.
+
+  `first` is how many stand before them.
+  """
+  number = first
+  for number, record in enumerate(records, first + 1):
     try:
       example = tf.train.Example.FromString(record)
     except message.DecodeError:
@@ -144,7 +240,7 @@ def _parse(path: str, records: Iterable[bytes], columns: Sequence[_Column],
       else:
         column.flat.extend(values)
       column.lengths.append(len(values))
-  return number
+  return number - first
 
 
 def _take_kind(column: _Column, kind: str, path: str, number: int) -> None:
@@ -154,8 +250,7 @@ def _take_kind(column: _Column, kind: str, path: str, number: int) -> None:
         f"{path}, record {number}: feature '{column.name}' is a {kind}; "
         f"allowed: {column.kind}, as in the records before")
   column.kind = kind
-  column.flat = ([] if kind == "bytes_list"
-                 else array.array("f" if kind == "float_list" else "q"))
+  column.flat = _empty(kind)
 
 
 def _flat(column: _Column, table: table_lib.Table) -> np.ndarray:

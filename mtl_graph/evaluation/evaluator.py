@@ -6,14 +6,17 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.data import batches
+from mtl_graph.data import features
 from mtl_graph.data import labels
+from mtl_graph.data import slices
 from mtl_graph.data import splits
 from mtl_graph.evaluation import measurement
 from mtl_graph.model import graphs
 from mtl_graph.protos import experiment_pb2
 
 # Strings are fed in pieces: one feed of millions would double their memory.
-_TRANSFORM_ROWS = 65536
+# Cut elsewhere, rows could differ in their last bit.
+TRANSFORM_ROWS = 65536
 
 
 class Evaluator:
@@ -43,15 +46,19 @@ class Evaluator:
     Returns:
       A `Batch` of arrays with all its rows.
     """
-    rows = len(split.labels.values)
-    parts = [
-        self._session.run(self._model.transformed, {
-            self._model.raw[name]: values[start:start + _TRANSFORM_ROWS]
-            for name, values in split.raw.items()})
-        for start in range(0, rows, _TRANSFORM_ROWS)]
+    parts = [self.transform_raw({name: values[piece]
+                                 for name, values in split.raw.items()})
+             for piece in slices.each(len(split.labels.values),
+                                      TRANSFORM_ROWS)]
     numbers, ids = [np.concatenate(arrays) if len(parts) > 1 else arrays[0]
                     for arrays in zip(*parts)]
     return batches.Batch(numbers, ids, *split.labels)
+
+  def transform_raw(self, raw: Mapping[str, np.ndarray]
+                    ) -> features.Transformed:
+    """Transforms at most `TRANSFORM_ROWS` rows of raw values by input."""
+    return self._session.run(self._model.transformed, {
+        self._model.raw[name]: values for name, values in raw.items()})
 
   def predict(self, batch: batches.Batch) -> Dict[str, Dict[str, np.ndarray]]:
     """Returns the predictions on all rows, by task and key."""
@@ -114,11 +121,11 @@ class Evaluator:
           [self._model.batch.numbers, self._model.batch.ids,
            self._model.batch.labels])
     predictions, row_losses = [], []
-    for start in range(0, len(batch.labels), self._batch_size):
-      end = start + self._batch_size
-      some, losses = self._measure(batch.numbers[start:end],
-                                   batch.ids[start:end],
-                                   batch.labels[start:end])
+    for piece in slices.each(len(batch.labels), self._batch_size):
+      rows = batches.cast(batches.Batch(*[array[piece] for array in batch]))
+      some, losses = self._measure(rows.numbers, rows.ids, rows.labels)
+      for array in batch:
+        slices.forget(array)
       predictions.append(some)
       row_losses.append(losses)
     merged = {

@@ -1,6 +1,5 @@
 """Executes training steps: how, never what."""
 
-import functools
 import time
 from typing import Callable, List, NamedTuple, Optional, Protocol, Sequence
 
@@ -10,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from mtl_graph.model import step_block
 from mtl_graph.model import train_step
 from mtl_graph.training import hooks as hooks_lib
+from mtl_graph.training import inputs
 from mtl_graph.training import schedule as schedule_lib
 
 # How long a block may take: between two of them a run can be interrupted.
@@ -58,29 +58,32 @@ class SessionExecution:
 
   def __init__(self, steps: Sequence[train_step.Step],
                schedule: schedule_lib.Schedule, session: tf.Session,
-               hooks: Optional[hooks_lib.Hooks] = None):
+               rows: inputs.Input, hooks: Optional[hooks_lib.Hooks] = None):
     """Prepares the calls.
 
     Args:
       steps: The steps, as traced into the session's graph.
       schedule: Says which of them comes next.
       session: The session.
+      rows: What the steps read.
       hooks: What runs around every step, or nothing. They have got the session
         before the first step.
     """
     self.steps = steps
     self._schedule = schedule
+    self._rows = rows
     self._hooks = hooks
-    fetches = [[step.report, step.train_op] for step in steps]
-    self._calls = [functools.partial(hooks.run, some) if hooks
-                   else session.make_callable(some) for some in fetches]
+    self._calls = [
+        _make_call([step.report, step.train_op], rows.tensors(1, [number]),
+                   session, hooks) for number, step in enumerate(steps)]
 
   def run(self, count: int, stop: Callable[[int], bool]) -> List[Ran]:
     """Runs steps; see `Execution.run`. A hook, too, may ask to leave early."""
     ran = []
     for _ in range(count):
       number = self._schedule.next()
-      report = self._calls[number]()[0]
+      report = self._calls[number](
+          *self._rows.arrays(1, [number], [number]))[0]
       ran.append(Ran(number, report))
       if stop(len(ran)) or not np.isfinite(report).all():
         break
@@ -94,7 +97,8 @@ class BlockExecution:
 
   def __init__(self, block: step_block.Block, mode: str,
                schedule: schedule_lib.Schedule, session: tf.Session,
-               step: int = 0, hooks: Optional[hooks_lib.Hooks] = None):
+               rows: inputs.Input, step: int = 0,
+               hooks: Optional[hooks_lib.Hooks] = None):
     """Prepares the call.
 
     Args:
@@ -102,17 +106,22 @@ class BlockExecution:
       mode: "LOOP", or "XLA" where the block is compiled.
       schedule: Says which of them comes next.
       session: The session.
+      rows: What the steps read.
       step: The global step.
       hooks: What runs around steps, or nothing: around those at which it acts,
         each a block of its own.
     """
     self.steps = block.steps
     self.mode = mode
-    self._block = block
-    self._limit = block.size
+    self._size = self._limit = block.size
     self._schedule = schedule
-    self._call = session.make_callable(block.reports,
-                                       [block.count, block.turns])
+    self._rows = rows
+    self._objectives = range(len(block.steps))
+    feeds = [block.count, block.turns,
+             *rows.tensors(block.size, self._objectives)]
+    self._call = _make_call(block.reports, feeds, session)
+    self._call_within_hooks = hooks and _make_call(block.reports, feeds,
+                                                   session, hooks)
     self._turns = np.zeros(block.size, np.int32)
     self._step = step
     self._hooks = hooks
@@ -140,10 +149,11 @@ class BlockExecution:
         size = int(min(size, due - 1))
     self._turns[:size] = [self._schedule.next() for _ in range(size)]
     started = time.monotonic()
-    reports = call(size, self._turns)[:size]
+    reports = call(size, self._turns, *self._rows.arrays(
+        self._size, self._objectives, self._turns[:size].tolist()))[:size]
     seconds = time.monotonic() - started
     # How many steps are a block changes no bit of them.
-    self._limit = max(1, min(self._block.size, 2 * self._limit, int(
+    self._limit = max(1, min(self._size, 2 * self._limit, int(
         _SECONDS_PER_BLOCK * size / max(seconds, 1e-9))))
     finite = np.isfinite(reports).all(axis=1)
     if not finite.all():
@@ -152,14 +162,18 @@ class BlockExecution:
     return [Ran(number, report[:sum(self.steps[number].sizes)])
             for number, report in zip(self._turns.tolist(), reports)]
 
-  def _call_within_hooks(self, count, turns):
-    return self._hooks.run(self._block.reports, {self._block.count: count,
-                                                 self._block.turns: turns})
-
   def compile(self) -> None:
     """Runs a block of no steps, which compiles what is to be compiled.
 
     Raises:
       tf.errors.OpError: If it cannot be compiled.
     """
-    self._call(0, self._turns)
+    self._call(0, self._turns, *self._rows.arrays(
+        self._size, self._objectives, []))
+
+
+def _make_call(fetches, feeds, session, hooks=None):
+  """Returns the function from what is fed to what is fetched."""
+  if hooks:
+    return lambda *values: hooks.run(fetches, dict(zip(feeds, values)))
+  return session.make_callable(fetches, feeds)

@@ -11,6 +11,7 @@ from mtl_graph.model import train_step
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import execution
 from mtl_graph.training import hooks as hooks_lib
+from mtl_graph.training import inputs
 from mtl_graph.training import schedule as schedule_lib
 
 # Seconds that a loop must be going to take before AUTO tries to compile it:
@@ -34,7 +35,7 @@ class Choice:
   """
 
   def __init__(self, message: training_pb2.Execution,
-               trace: Callable[[str], Traced],
+               trace: Callable[[str], Traced], rows: inputs.Input,
                hooks: Optional[hooks_lib.Hooks] = None,
                earlier: Optional[str] = None):
     """Traces what is going to be run, or tried first, into the current graph.
@@ -43,13 +44,14 @@ class Choice:
       message: The `Execution` message.
       trace: Adds the steps to the current graph: of the name of a mode what it
         runs.
+      rows: What the steps read.
       hooks: What runs around every step, or nothing.
       earlier: The mode that AUTO chose when the run began; None: it begins.
 
     Raises:
       ConfigErrors: If a step cannot be built.
     """
-    self._trace, self._hooks = trace, hooks
+    self._trace, self._rows, self._hooks = trace, rows, hooks
     self._graph = tf.get_default_graph()
     stated = training_pb2.Execution.Mode.Name(message.mode)
     self._is_auto = stated == "AUTO"
@@ -88,7 +90,7 @@ class Choice:
       notes.append(f"within {', '.join(self._hooks.names)}")
     if self._mode == "SESSION":
       return execution.SessionExecution(
-          self._traced, schedule, session, self._hooks), _noted(
+          self._traced, schedule, session, self._rows, self._hooks), _noted(
               "SESSION", notes)
     if self._mode == "XLA":
       seconds = self._compile(self._traced, schedule, session)
@@ -104,14 +106,15 @@ class Choice:
     elif self._is_auto:
       notes.append("AUTO: as before")
     return execution.BlockExecution(
-        self._traced, self._mode, schedule, session, step, self._hooks), _noted(
-            self._mode, notes)
+        self._traced, self._mode, schedule, session, self._rows, step,
+        self._hooks), _noted(self._mode, notes)
 
   def _compile(self, block, schedule, session) -> Optional[float]:
     """Compiles a block; returns the seconds it took, None if it cannot be."""
     started = time.monotonic()
     try:
-      execution.BlockExecution(block, "XLA", schedule, session).compile()
+      execution.BlockExecution(block, "XLA", schedule, session,
+                               self._rows).compile()
     except tf.errors.OpError as error:
       self._why_not = _reason(error)
       return None
@@ -141,7 +144,8 @@ class Choice:
   def _time(self, block, mode, schedule, session) -> float:
     """Returns the seconds of a step, the least of a few timings."""
     trial = copy.deepcopy(schedule)
-    runner = execution.BlockExecution(block, mode, trial, session)
+    runner = execution.BlockExecution(block, mode, trial, session, self._rows)
+    position = self._rows.position()
     count, found, long_enough = 1, [], 0
     while long_enough < _TIMINGS and trial.remaining():
       count = min(count, trial.remaining())
@@ -153,6 +157,7 @@ class Choice:
         count = min(4 * count, block.size)
       else:
         long_enough += 1
+    self._rows.go_back(position)
     return min(found, default=0.0)
 
 

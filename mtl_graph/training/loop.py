@@ -27,6 +27,7 @@ from mtl_graph.training import outcome
 from mtl_graph.training import preparation
 from mtl_graph.training import profiling
 from mtl_graph.training import reporting
+from mtl_graph.training import rows as rows_lib
 from mtl_graph.training import run_state
 from mtl_graph.training import stopping
 from mtl_graph.training import summaries
@@ -114,9 +115,9 @@ class _Run:
     self._hooks = hooks
     self._log = log
     self._tasks = experiment.model.task
-    self._split_rows = preparation.read_splits(experiment, arrays)
+    self._parsed = rows_lib.parse(experiment, model_dir, arrays, log)
+    self._split_rows, experiment = self._parsed.splits, self._parsed.experiment
     train_rows = self._split_rows["train"]
-    experiment = preparation.count_vocabularies(experiment, train_rows.raw)
     self._experiment = experiment
     self._epoch = preparation.rows_of_epoch(experiment, train_rows.labels)
     plan = preparation.plan(experiment, train_rows)
@@ -125,7 +126,8 @@ class _Run:
     self._path = checkpoints_lib.newest(model_dir)
     self._saved = self._path and checkpoints_lib.read_state(self._path)
     self._graph = training_graph.build(
-        experiment, train_rows, self._epoch, plan, model_dir, hooks,
+        experiment, train_rows, self._parsed.statistics, self._epoch, plan,
+        model_dir, hooks,
         self._saved and self._saved.get("execution"))
     self._model = self._graph.model
     self._checkpoints = self._graph.checkpoints
@@ -161,11 +163,8 @@ class _Run:
       self._start_averages_anew(restored.fresh)
       for line in warm_start.describe(restored):
         self._log(line)
-    self._batches = {split: self._evaluator.transform(rows)
-                     for split, rows in self._split_rows.items()}
-    self._digests = {split: batches.digest(
-        rows, list(self._split_rows[split].sources.values()))
-                     for split, rows in self._batches.items()}
+    self._batches, self._digests = rows_lib.transform(
+        self._parsed, self._evaluator, self.session)
     self._state = run_state.RunState(config.to_text(self._experiment),
                                      self._digests["train"])
     self._step = self._first_step = int(
@@ -179,8 +178,9 @@ class _Run:
         self._experiment.evaluation, self._digests.get("validation", ""),
         self._task_rules)
     self._stop_tasks(self._task_rules)
-    self.session.run(self._graph.fill, self._graph.feed(
-        batches.take(self._batches["train"], self._epoch)))
+    self._graph.rows.load(
+        self.session, batches.take(self._batches["train"], self._epoch),
+        self.session.run([one.counter for one in self._graph.objectives]))
     if changes and self._done():
       raise config.ConfigErrors([config.ConfigError(
           preparation.length_field(self._experiment), f"found {self._num_steps}"

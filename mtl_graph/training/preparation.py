@@ -1,8 +1,9 @@
 """What a run looks at before it starts: its rows, its past, its groups."""
 
+import collections
 import fractions
 import math
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,6 +15,7 @@ from mtl_graph.checkpoints import compatibility
 from mtl_graph.data import labels as labels_lib
 from mtl_graph.data import mixing
 from mtl_graph.data import resampling
+from mtl_graph.data import slices
 from mtl_graph.data import sources
 from mtl_graph.data import splits
 from mtl_graph.data import statistics
@@ -74,6 +76,18 @@ def read_splits(experiment: experiment_pb2.Experiment,
       a task that the best checkpoint or early stopping is chosen by.
   """
   rows = splits.read_all(experiment, arrays)
+  check_validation(experiment, rows)
+  return rows
+
+
+def check_validation(experiment: experiment_pb2.Experiment,
+                     rows: Mapping[str, splits.Split]) -> None:
+  """Raises `DataError` if validation rows lack what the run is measured by.
+
+  Args:
+    experiment: The experiment, valid.
+    rows: A `splits.Split` by name.
+  """
   tasks = [task.name for task in experiment.model.task]
   rules = {f"evaluation.{field}": getattr(experiment.evaluation, field)
            for field in ("best", "early_stopping")
@@ -84,12 +98,12 @@ def read_splits(experiment: experiment_pb2.Experiment,
                if task.HasField("early_stopping"))
   for path, rule in rules.items():
     task = rule.metric.partition("/")[0]
-    if "validation" in rows and not rows["validation"].labels.weights[
-        :, tasks.index(task)].any():
+    if "validation" in rows and not any(
+        some[:, tasks.index(task)].any()
+        for some in slices.of(rows["validation"].labels.weights)):
       raise sources.DataError(
           f"{row_sets.path(experiment.data, 'validation')}: no row has a label "
           f"for task '{task}', by which {path} measures; allowed: at least one")
-  return rows
 
 
 def check_changes(experiment: experiment_pb2.Experiment, model_dir: str,
@@ -151,21 +165,46 @@ def count_vocabularies(experiment: experiment_pb2.Experiment,
   Returns:
     A copy that lists the categories; those it knew keep their rows.
   """
+  return with_frequent(experiment, {
+      feature.name: vocabularies.frequent(
+          feature.categorical.counted_vocabulary,
+          collections.Counter(raw[feature.name].ravel()))
+      for feature in experiment.data.feature
+      if feature.categorical.HasField("counted_vocabulary")})
+
+
+def with_frequent(experiment: experiment_pb2.Experiment,
+                  frequent: Mapping[str, Sequence[str]]
+                  ) -> experiment_pb2.Experiment:
+  """Gives rows to the categories that training rows hold.
+
+  Args:
+    experiment: The experiment, its vocabularies in line.
+    frequent: What `vocabularies.frequent` returned, by feature that asks for
+      it.
+
+  Returns:
+    A copy that lists the categories; those it knew keep their rows.
+  """
   copy = experiment_pb2.Experiment()
   copy.CopyFrom(experiment)
   for feature in copy.data.feature:
-    if feature.categorical.HasField("counted_vocabulary"):
-      vocabularies.count(feature.categorical, raw[feature.name].ravel())
+    if feature.name in frequent:
+      vocabularies.extend(feature.categorical, frequent[feature.name])
   return copy
 
 
 def rows_of_epoch(experiment: experiment_pb2.Experiment,
-                  labels: labels_lib.Labels) -> np.ndarray:
-  """Returns the numbers of the training rows that make up an epoch."""
+                  labels: labels_lib.Labels) -> Sequence[int]:
+  """Returns the numbers of the training rows that make up an epoch.
+
+  A `range` where each comes once: of rows on disk there may be more than
+  numbers of them fit into memory.
+  """
   if experiment.data.HasField("resampling"):
     return resampling.rows(experiment.data.resampling, experiment.model.task,
                            labels, experiment.seed)
-  return np.arange(len(labels.values))
+  return range(len(labels.values))
 
 
 def rows_of_tasks(experiment: experiment_pb2.Experiment, rows: splits.Split,

@@ -13,6 +13,7 @@ from mtl_graph.data import batches
 from mtl_graph.data import features
 from mtl_graph.data import labels
 from mtl_graph.data import raw_values
+from mtl_graph.data import slices
 from mtl_graph.data import splits
 from mtl_graph.evaluation import tables
 from mtl_graph.model import graphs
@@ -76,27 +77,40 @@ def warnings(experiment: experiment_pb2.Experiment,
     rows hold categories it does not know, or none, and for each task without a
     label in a split.
   """
-  lines, ids = [], rows["train"].ids
+  lines = []
   for split, batch in rows.items():
+    labelled = np.any([(some != 0).any(axis=0)
+                       for some in slices.of(batch.weights)], axis=0)
     for t, task in enumerate(experiment.model.task):
-      if not batch.weights[:, t].any() and outline.has_label(task):
+      if not labelled[t] and outline.has_label(task):
         lines.append(f"warning: no {split} row has a label for task "
                      f"'{task.name}'; its metrics there are not numbers")
   by_column = {column: task.name for task in experiment.model.task
                for column in labels.columns_of(task)}
-  places = features.id_columns(experiment.data.feature)
+  unknown = _unknown(experiment, rows["train"].ids)
   for feature in experiment.data.feature:
     column = raw_values.column_of(feature)
     if column in by_column:
       lines.append(f"warning: feature '{feature.name}' reads column "
                    f"'{column}', the label of task '{by_column[column]}'")
-    if feature.WhichOneof("kind") == "categorical":
-      unknown = int((ids[:, places[feature.name]] == outline.table_rows(feature)
-                     - 1).any(axis=1).sum())
-      if unknown:
-        lines.append(f"warning: feature '{feature.name}': {unknown:,} of "
-                     f"{len(ids):,} training rows are missing or not known")
+    if unknown.get(feature.name):
+      lines.append(f"warning: feature '{feature.name}': "
+                   f"{unknown[feature.name]:,} of {len(rows['train'].ids):,} "
+                   "training rows are missing or not known")
   return lines
+
+
+def _unknown(experiment, ids) -> Dict[str, int]:
+  """Counts the rows with a category that is not known, by feature."""
+  places = features.id_columns(experiment.data.feature)
+  last = {feature.name: outline.table_rows(feature) - 1
+          for feature in experiment.data.feature
+          if feature.WhichOneof("kind") == "categorical"}
+  counts = dict.fromkeys(last, 0)
+  for some in slices.of(ids):
+    for name, unknown in last.items():
+      counts[name] += int((some[:, places[name]] == unknown).any(axis=1).sum())
+  return counts
 
 
 def rows_line(rows: Mapping[str, splits.Split], rows_of_epoch: int) -> str:

@@ -1,12 +1,11 @@
 """The graph of a run: the model, its training rows, and the step over them."""
 
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import (Callable, Dict, List, Mapping, NamedTuple, Optional,
+                    Sequence, Tuple)
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.checkpoints import checkpoints as checkpoints_lib
-from mtl_graph.data import batches
 from mtl_graph.data import mixing
 from mtl_graph.data import splits
 from mtl_graph.data import statistics
@@ -25,16 +24,16 @@ class TrainingGraph(NamedTuple):
 
   Attributes:
     model: What `graphs.build` returned.
-    fill: The op that takes the training rows in.
-    feed: Makes of a `Batch` of arrays what `fill` is fed.
+    rows: What the steps read.
+    objectives: What they minimize.
     trace: Adds the steps to the graph once more, for the mode of that name.
     choice: The execution of the steps, to be started.
     cosines: What `train_step.gradient_cosines` returned, or nothing.
     checkpoints: Saves and restores everything.
   """
   model: graphs.Graph
-  fill: tf.Operation
-  feed: Callable[[batches.Batch], Dict[tf.Tensor, Any]]
+  rows: inputs_lib.Input
+  objectives: List[objectives_lib.Objective]
   trace: Callable[[str], execution_choice.Traced]
   choice: execution_choice.Choice
   cosines: Dict[Tuple[str, str], tf.Tensor]
@@ -42,14 +41,15 @@ class TrainingGraph(NamedTuple):
 
 
 def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
-          epoch: np.ndarray, plan: Optional[mixing.Plan], model_dir: str,
-          hooks: hooks_lib.Hooks, execution: Optional[str] = None
-          ) -> TrainingGraph:
+          measured: Mapping[str, statistics.Statistics], epoch: Sequence[int],
+          plan: Optional[mixing.Plan], model_dir: str, hooks: hooks_lib.Hooks,
+          execution: Optional[str] = None) -> TrainingGraph:
   """Builds the graph of a run.
 
   Args:
     experiment: The experiment, valid, its vocabularies in line.
     rows: The training rows.
+    measured: Their statistics, by feature.
     epoch: Which of them make up an epoch, shape `[N]`.
     plan: The source of each batch of joint training, where there are several.
     model_dir: The run's folder.
@@ -62,13 +62,11 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
   Raises:
     ConfigErrors: If the groups do not fit the variables.
   """
-  model = graphs.build(experiment, statistics.measure(experiment.data.feature,
-                                                      rows.raw))
+  model = graphs.build(experiment, measured)
   with model.graph.as_default():
-    rows_in = inputs_lib.ResidentInput(
-        experiment, rows, epoch, plan,
-        graphs.widths(experiment, model.transformed))
     objectives = objectives_lib.build(experiment, model)
+    rows_in = inputs_lib.build(experiment, objectives, rows, epoch, plan,
+                               graphs.widths(experiment, model.transformed))
     lacking = [rows_in.may_lack_labels(one) for one in objectives]
     count = experiment.training.accumulate_batches
 
@@ -96,7 +94,7 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
       return steps
 
     choice = execution_choice.Choice(experiment.training.execution, trace,
-                                     hooks, execution)
+                                     rows_in, hooks, execution)
     cosines = {}
     if experiment.training.summaries.gradient_cosine:
       with tf.name_scope("gradient_cosines"):
@@ -107,8 +105,8 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
     checkpoints = checkpoints_lib.Checkpoints(
         model_dir, experiment.training.checkpoint.keep)
     hooks.begin()
-  return TrainingGraph(model, rows_in.fill, rows_in.feed, trace, choice,
-                       cosines, checkpoints)
+  return TrainingGraph(model, rows_in, objectives, trace, choice, cosines,
+                       checkpoints)
 
 
 def _read(counter: tf.Variable) -> tf.Tensor:

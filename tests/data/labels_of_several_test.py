@@ -33,7 +33,11 @@ def _read(text, weight_column=None, required=True, **columns):
   table = sources.Table(
       {name: _column(values) for name, values in columns.items()},
       [("p", len(next(iter(columns.values()))))])
-  return labels.read(_tasks(text), table, weight_column, required)
+  found = labels.read(_tasks(text), table, weight_column)
+  if required:
+    labels.check_presence(labels.presence(_tasks(text), table, found),
+                          _tasks(text), ["p"])
+  return found
 
 
 class VectorTest(parameterized.TestCase):

@@ -26,6 +26,12 @@ def _table(**columns):
   return sources.Table(columns, [("p", len(next(iter(columns.values()))))])
 
 
+def _check(tasks, table, weight_column=None):
+  """Reads labels, and checks that there are some."""
+  found = labels.read(tasks, table, weight_column)
+  labels.check_presence(labels.presence(tasks, table, found), tasks, ["p"])
+
+
 class LabelsTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
@@ -131,7 +137,7 @@ class LabelsTest(parameterized.TestCase):
     result = labels.read([task], _table(t=["yes", "no", ""]))
     np.testing.assert_array_equal(result.weights, [[1], [1], [0]])
     for values in (["no", "no"], ["", ""]):
-      labels.read([task], _table(t=values))
+      _check([task], _table(t=values))
     with self.assertRaisesRegex(sources.DataError, "column 't': found 'x'"):
       labels.read([_task("label {} binary {} no_loss: true")],
                   _table(t=["x"]))
@@ -176,7 +182,7 @@ class LabelsTest(parameterized.TestCase):
   )
   def test_refused(self, task, column, message):
     with self.assertRaisesRegex(sources.DataError, message) as caught:
-      labels.read([_task(task)], _table(t=column))
+      _check([_task(task)], _table(t=column))
     self.assertNotIn("\n", str(caught.exception))
 
   @parameterized.named_parameters(
@@ -190,8 +196,25 @@ class LabelsTest(parameterized.TestCase):
   )
   def test_bad_weights_are_refused(self, weights, message):
     with self.assertRaisesRegex(sources.DataError, message):
-      labels.read([_task("regression {}")], _table(t=["1", "2"], w=weights),
-                  "w")
+      _check([_task("regression {}")], _table(t=["1", "2"], w=weights), "w")
+
+  def test_presence_in_several_sets_of_rows_is_that_in_all_of_them(self):
+    tasks = [_task('label { positive_value: "yes" } binary {}'),
+             _task("regression {}", "n")]
+    tables = [_table(t=["no", ""], n=["", "1"]), _table(t=["never"], n=[""]),
+              _table(t=["yes"], n=[""])]
+    found = [labels.presence(tasks, table, labels.read(tasks, table))
+             for table in tables]
+    some = labels.merged(found[:2])
+    self.assertEqual(some.present.tolist(), [True, True])
+    self.assertEqual(some.texts, {"t": {"no", "", "never"}})
+    with self.assertRaisesRegex(
+        sources.DataError, "^a: no row of column 't' is 'yes' .*: , never, no"):
+      labels.check_presence(some, tasks, ["a", "b"])
+    labels.check_presence(labels.merged(found), tasks, ["a", "b"])
+    with self.assertRaisesRegex(
+        sources.DataError, "^b, c: no row has a label .* for task 'n'"):
+      labels.check_presence(labels.merged(found[1:]), tasks, ["b", "c"])
 
 
 if __name__ == "__main__":

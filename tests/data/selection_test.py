@@ -37,8 +37,10 @@ def _condition(text):
 
 
 def _select(table, part=None, drop=()):
-  return selection.select(table, part and _part(part),
-                          [_condition(text) for text in drop], "data.train")
+  found, count = selection.select(table, part and _part(part),
+                                  [_condition(text) for text in drop])
+  selection.check_left(count, [path for path, _ in table.files], "data.train")
+  return found, count.dropped
 
 
 def _kept(table, part):

@@ -93,7 +93,7 @@ class EvaluatorTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(self._batch.weights, self._split.labels.weights)
 
   def test_transform_in_pieces(self):
-    with mock.patch.object(evaluator, "_TRANSFORM_ROWS", 7):
+    with mock.patch.object(evaluator, "TRANSFORM_ROWS", 7):
       pieces = self._whole.transform(self._split)
     for piece, whole in zip(pieces, self._batch):
       self.assertEqual(piece.tobytes(), whole.tobytes())
