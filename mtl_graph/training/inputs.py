@@ -1,6 +1,6 @@
 """What training steps read: rows held in the graph, or fed from disk."""
 
-from typing import Dict, List, Optional, Protocol, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,8 +14,10 @@ from mtl_graph.model import objectives as objectives_lib
 from mtl_graph.model import train_step
 from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
-from mtl_graph.training import preparation
 from mtl_graph.training import row_numbers
+
+# Runs of rows that the batches of each task are drawn from, by task.
+Parts = Mapping[str, List[slice]]
 
 
 class Input(Protocol):
@@ -55,7 +57,7 @@ class ResidentInput:
 
   def __init__(self, experiment: experiment_pb2.Experiment,
                objectives: Sequence[objectives_lib.Objective],
-               rows: splits.Split, epoch: Sequence[int],
+               rows: splits.Split, epoch: Sequence[int], parts: Parts,
                plan: Optional[mixing.Plan], widths: batches.Batch):
     """Makes the variables in the current graph.
 
@@ -64,11 +66,12 @@ class ResidentInput:
       objectives: What the steps minimize.
       rows: The training rows.
       epoch: Which of them make up an epoch, shape `[N]`.
+      parts: What `preparation.rows_of_tasks` returned.
       plan: The source of each batch of joint training, where there are several.
       widths: A `Batch` of the widths of the four matrices.
     """
     del objectives  # All draw from the same variables.
-    self._drawn = _Drawn(experiment, rows, epoch, plan)
+    self._drawn = _Drawn(experiment, rows, epoch, parts, plan)
     self._resident, self._feed_rows = batches.resident(
         len(epoch), widths, batches.narrow_dtypes(
             cache.id_type(experiment), rows.labels.values, rows.labels.weights))
@@ -141,10 +144,10 @@ class StreamedInput:
 
   def __init__(self, experiment: experiment_pb2.Experiment,
                objectives: Sequence[objectives_lib.Objective],
-               rows: splits.Split, epoch: Sequence[int],
+               rows: splits.Split, epoch: Sequence[int], parts: Parts,
                plan: Optional[mixing.Plan], widths: batches.Batch):
     """Reads nothing yet; see `ResidentInput`."""
-    self._drawn = _Drawn(experiment, rows, epoch, plan)
+    self._drawn = _Drawn(experiment, rows, epoch, parts, plan)
     self._objectives = list(objectives)
     self._per_step = experiment.training.accumulate_batches
     self._widths = widths
@@ -255,13 +258,13 @@ def build(experiment: experiment_pb2.Experiment, *args) -> Input:
 class _Drawn:
   """Which rows the batches of each objective are drawn from."""
 
-  def __init__(self, experiment, rows, epoch, plan):
+  def __init__(self, experiment, rows, epoch, parts, plan):
     self.plan, self.seed = plan, experiment.seed
     self._sources = list(rows.sources.values())
     self._weights = rows.labels.weights
     if not isinstance(epoch, range):  # Else all rows, in their order.
       self._weights = self._weights[epoch]
-    self._parts = preparation.rows_of_tasks(experiment, rows, len(epoch))
+    self._parts = parts
     self._per_step = experiment.training.accumulate_batches
 
   def parts(self, objective) -> List[slice]:

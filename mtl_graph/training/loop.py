@@ -195,6 +195,9 @@ class _Run:
     with model_dir_lib.writing(self._model_dir):
       config.write(self._experiment, compatibility.path_of(self._model_dir))
     self._introduce(path)
+    # The graph holds the training rows now, or the disk: they are held once.
+    del self._batches["train"]
+    self._split_rows["train"] = rows_lib.first(self._split_rows["train"])
 
   def _take_up(self, saved, changes, allow_changes):
     """Takes up the state of an earlier process, as far as it still holds."""

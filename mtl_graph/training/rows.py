@@ -7,10 +7,12 @@ parsed, and turns them into batches once it has variables.
 import os
 from typing import Callable, Dict, NamedTuple, Optional
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.data import batches
 from mtl_graph.data import cache as cache_lib
+from mtl_graph.data import labels as labels_lib
 from mtl_graph.data import splits as splits_lib
 from mtl_graph.data import statistics as statistics_lib
 from mtl_graph.evaluation import evaluator as evaluator_lib
@@ -98,3 +100,11 @@ def transform(parsed: Parsed, evaluator: evaluator_lib.Evaluator,
   return parsed.cache.transformed(
       parsed.experiment, statistics, evaluator.transform_raw,
       evaluator_lib.TRANSFORM_ROWS)
+
+
+def first(split: splits_lib.Split, count: int = 256) -> splits_lib.Split:
+  """Returns the first rows of a split, in arrays of their own."""
+  return splits_lib.Split(
+      {name: np.array(values[:count]) for name, values in split.raw.items()},
+      labels_lib.Labels(*[np.array(values[:count]) for values in split.labels]),
+      {})

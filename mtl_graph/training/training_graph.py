@@ -17,6 +17,7 @@ from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import execution_choice
 from mtl_graph.training import hooks as hooks_lib
 from mtl_graph.training import inputs as inputs_lib
+from mtl_graph.training import preparation
 
 
 class TrainingGraph(NamedTuple):
@@ -65,8 +66,10 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
   model = graphs.build(experiment, measured)
   with model.graph.as_default():
     objectives = objectives_lib.build(experiment, model)
-    rows_in = inputs_lib.build(experiment, objectives, rows, epoch, plan,
-                               graphs.widths(experiment, model.transformed))
+    rows_in = inputs_lib.build(
+        experiment, objectives, rows, epoch,
+        preparation.rows_of_tasks(experiment, rows, len(epoch)), plan,
+        graphs.widths(experiment, model.transformed))
     lacking = [rows_in.may_lack_labels(one) for one in objectives]
     count = experiment.training.accumulate_batches
 

@@ -210,16 +210,16 @@ class MayLackLabelsTest(parameterized.TestCase):
 class ResidentTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      (128, [0, 1, 255], [0, 1], "int8", "uint8", "uint8"),
-      (129, [0, 1, 256], [0, 0.5], "int16", "float32", "float32"),
-      (2 ** 15, [0, -1], [1, 1], "int16", "float32", "uint8"),
-      (2 ** 15 + 1, [0, np.nan], [1, 3], "int32", "float32", "uint8"))
-  def test_rows_are_held_in_the_narrowest_types(self, categories, labels,
-                                                weights, *expected):
+      ([0, 1, 255], [0, 1], np.uint8, np.uint8),
+      ([0, 1, 256], [0, 0.5], np.float32, np.float32),
+      ([0, -1], [1, 1], np.float32, np.uint8),
+      ([0, np.nan], [1, 3], np.float32, np.uint8))
+  def test_rows_are_held_in_the_narrowest_types(self, labels, weights,
+                                                *expected):
     labels = np.array(labels, np.float32)[:, np.newaxis]
     weights = np.array(weights, np.float32)[:, np.newaxis]
-    dtypes = batches.narrow_dtypes(categories, labels, weights)
-    self.assertEqual([dtype.name for dtype in dtypes], ["float32", *expected])
+    self.assertEqual(batches.narrow_dtypes(np.int8, labels, weights),
+                     (np.float32, np.int8, *expected))
 
   def test_steps_read_what_was_fed_whatever_holds_it(self):
     data = batches.Batch(
@@ -227,7 +227,7 @@ class ResidentTest(parameterized.TestCase):
         np.float32([[0], [255], [3]]), np.float32([[1], [0], [1]]))
     with tf.Graph().as_default(), tf.Session() as session:
       held, feed = batches.resident(3, batches.Batch(1, 1, 1, 1),
-                                    batches.narrow_dtypes(128, *data[2:]))
+                                    batches.narrow_dtypes(np.int8, *data[2:]))
       session.run(tf.local_variables_initializer(), feed(data))
       found = session.run(batches.gather(held, tf.constant([2, 0])))
     for one, other in zip(found, data):

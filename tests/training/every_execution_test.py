@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import tempfile
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -16,6 +17,7 @@ from mtl_graph.evaluation import evaluator
 from mtl_graph.training import execution
 from mtl_graph.training import hooks
 from mtl_graph.training import preparation
+from mtl_graph.training import rows
 from mtl_graph.training import training_graph
 
 ROOT = pathlib.Path(__file__).absolute().parent.parent.parent
@@ -28,21 +30,24 @@ _XLA_TOLERANCE = 1e-5
 class Run:
   """A graph with the steps of a session in it."""
 
-  def __init__(self, experiment):
-    experiment = vocabularies.in_line(experiment)
-    rows = preparation.read_splits(experiment, None)["train"]
-    experiment = preparation.count_vocabularies(experiment, rows.raw)
-    self.experiment, self.rows = experiment, rows
-    epoch = preparation.rows_of_epoch(experiment, rows.labels)
+  def __init__(self, experiment, model_dir):
+    parsed = rows.parse(vocabularies.in_line(experiment), model_dir,
+                        log=lambda line: None)
+    self.experiment = experiment = parsed.experiment
+    self.split = split = parsed.splits["train"]
+    epoch = preparation.rows_of_epoch(experiment, split.labels)
     self.graph = training_graph.build(
-        experiment, rows, epoch, preparation.plan(experiment, rows), "unused",
-        hooks.Hooks(), "SESSION")
+        experiment, split, parsed.statistics, epoch,
+        preparation.plan(experiment, split), model_dir, hooks.Hooks(),
+        "SESSION")
     self.session = sessions.open_session(self.graph.model.graph)
     sessions.initialize(self.session)
-    ready = evaluator.Evaluator(self.session, self.graph.model,
-                                experiment).transform(rows)
-    self.session.run(self.graph.fill,
-                     self.graph.feed(batches.take(ready, epoch)))
+    found = rows.transform(parsed, evaluator.Evaluator(
+        self.session, self.graph.model, experiment), self.session)
+    self.graph.rows.load(
+        self.session, batches.take(found.batches["train"], epoch),
+        [0] * len(self.graph.objectives))
+    self.start = self.graph.rows.position()
     with self.graph.model.graph.as_default():
       self.variables = {v.op.name: v for v in tf.global_variables()
                         if v.dtype.base_dtype != tf.string}
@@ -62,12 +67,15 @@ class Run:
       traced = self.graph.trace(mode)
       names = {v.op.name for v in tf.global_variables()
                if v.dtype.base_dtype != tf.string}
-    schedule = preparation.schedule(self.experiment, self.rows, 0, steps)
+    schedule = preparation.schedule(self.experiment, self.split, 0, steps)
     self.reset()
+    self.graph.rows.go_back(self.start)
     if mode == "SESSION":
-      runner = execution.SessionExecution(traced, schedule, self.session)
+      runner = execution.SessionExecution(traced, schedule, self.session,
+                                          self.graph.rows)
     else:
-      runner = execution.BlockExecution(traced, mode, schedule, self.session)
+      runner = execution.BlockExecution(traced, mode, schedule, self.session,
+                                        self.graph.rows)
     ran = runner.run(min(steps, schedule.remaining()), lambda done: False)
     return ran, self.values(), names
 
@@ -89,7 +97,7 @@ class EveryExecutionTest(parameterized.TestCase):
     else:
       experiment.training.ClearField("num_epochs")
       experiment.training.num_steps = _STEPS
-    run = Run(experiment)
+    run = Run(experiment, self.enter_context(tempfile.TemporaryDirectory()))
 
     wanted, expected, names = run.train("SESSION", _STEPS)
     found, values, names_of_loop = run.train("LOOP", _STEPS)

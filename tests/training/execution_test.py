@@ -15,6 +15,16 @@ _SIZE = 4
 _SIZES = train_step.Report(1, 1, 0, 0, 0, 0, 0)
 
 
+class _Rows:
+  """An input of steps that read nothing."""
+
+  def tensors(self, *unused):
+    return []
+
+  def arrays(self, *unused):
+    return []
+
+
 class _Asked(tf.train.SessionRunHook):
   """Notes what it sees, and asks for an end at a step."""
 
@@ -95,8 +105,9 @@ class ExecutionTest(parameterized.TestCase):
     if some:
       some.start(self._session)
     if mode == "SESSION":
-      return execution.SessionExecution(traced, turns, self._session, some)
-    return execution.BlockExecution(traced, mode, turns, self._session,
+      return execution.SessionExecution(traced, turns, self._session, _Rows(),
+                                        some)
+    return execution.BlockExecution(traced, mode, turns, self._session, _Rows(),
                                     hooks=some)
 
   @parameterized.parameters("SESSION", "LOOP")

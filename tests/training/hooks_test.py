@@ -35,7 +35,8 @@ def _build():
 def _reports(step, hooks, session, steps):
   """Runs steps; returns their reports, shape [K, R]."""
   built = execution.SessionExecution(
-      [step], schedule.Schedule.joint(0, steps), session, hooks)
+      [step], schedule.Schedule.joint(0, steps), session,
+      absltest.mock.Mock(tensors=lambda *_: [], arrays=lambda *_: []), hooks)
   return np.stack([one.report for one in built.run(steps, lambda done: False)])
 
 
@@ -153,7 +154,7 @@ class HooksTest(_TestCase):
     with absltest.mock.patch.object(
         session, "make_callable", return_value=lambda: [np.zeros(2)]) as made:
       reports = _reports(step, hooks_lib.Hooks(), session, 3)
-    made.assert_called_once_with([step.report, step.train_op])
+    made.assert_called_once_with([step.report, step.train_op], [])
     self.assertLen(reports, 3)
     self.assertEmpty(calls)
 

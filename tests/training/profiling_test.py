@@ -38,7 +38,8 @@ class ProfilingTest(parameterized.TestCase):
     self._session = self.enter_context(tf.Session())
     self._session.run(tf.global_variables_initializer())
     return execution.SessionExecution(
-        [step], schedule.Schedule.joint(0, 1000), self._session)
+        [step], schedule.Schedule.joint(0, 1000), self._session,
+        absltest.mock.Mock(tensors=lambda *_: [], arrays=lambda *_: []))
 
   def _profiled(self, steps, **kwargs):
     return profiling.ProfiledExecution(
