@@ -1,7 +1,7 @@
 """How the benchmark talks to its contestants, a process each: in JSON."""
 
 import json
-import resource
+import re
 import time
 from typing import IO, Callable, Dict, NamedTuple, Optional
 
@@ -68,14 +68,23 @@ class Conversation:
 
   def done(self, steps: int, seconds: float) -> None:
     """Says how many steps were taken, and how long that took."""
-    # In KiB on Linux.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     self._reply({"steps": steps, "seconds": seconds,
-                 "peak_memory_mb": peak / 1024})
+                 "peak_memory_mb": _peak_memory_mb()})
 
   def _reply(self, message: Dict) -> None:
     self._replies.write(json.dumps(message) + "\n")
     self._replies.flush()
+
+
+def _peak_memory_mb() -> float:
+  """Returns the most memory this process has held.
+
+  Not `resource.getrusage`, whose figure a process inherits from the one that
+  started it.
+  """
+  with open("/proc/self/status", encoding="utf-8") as file:
+    peak = re.search(r"^VmHWM:\s*(\d+) kB", file.read(), re.MULTILINE)
+  return int(peak[1]) / 1024
 
 
 def serve(conversation: Conversation, rival: Rival) -> None:

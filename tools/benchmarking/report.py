@@ -133,12 +133,12 @@ def _draw_bars(by_case, path, new_figure) -> None:
   """Draws microseconds per step of every contestant, a panel per case."""
   if not by_case:
     return
-  count = sum(len(results) + 2 for results in cases.values())
+  count = sum(len(results) + 2 for results in by_case.values())
   drawn = new_figure(figsize=(9, 0.28 * count + 0.5), layout="constrained")
   panels = drawn.subplots(
       len(by_case), squeeze=False,
-      height_ratios=[len(results) + 1 for results in cases.values()])[:, 0]
-  for panel, (name, results) in zip(panels, cases.items()):
+      height_ratios=[len(results) + 1 for results in by_case.values()])[:, 0]
+  for panel, (name, results) in zip(panels, by_case.items()):
     seconds = [targets.median_seconds(r) for r in results.values()]
     colors = ["tab:blue" if c.startswith("engine") else
               "tab:gray" if c.startswith(targets.BOUND)
