@@ -53,7 +53,6 @@ def build(case: cases.Case, arrays: cases.Arrays,
     session.run(tf.global_variables_initializer())
   feed = _Batches(case.batch_size, arrays)
   if call == "callable":
-    # Without an op's name in a list there would be nothing to fetch.
     step = session.make_callable(train_op, feed_list=inputs)
 
     def run(count):

@@ -71,13 +71,11 @@ def _tensorflow(pairs, threads) -> Callable[[], None]:
     for i, pair in enumerate(pairs):
       a, b = [tf.get_variable(f"factor_{i}_{j}", initializer=array)
               for j, array in enumerate(pair)]
-      # One after the other, as in the other libraries.
-      with tf.control_dependencies(products[-1:]):
-        products.append(tf.matmul(a, b))
+      products.append(tf.matmul(a, b).op)
     config = tf.ConfigProto(intra_op_parallelism_threads=threads)
-    # Else products that nothing but an order asks for would be left out.
+    # Else products whose values nobody asks for would be left out.
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     session = tf.Session(config=config)
     session.run(tf.global_variables_initializer())
-    # Fetched as an op, products are computed and not copied.
-    return session.make_callable(products[-1].op)
+    # None waits for another: where one leaves a core free the next one goes.
+    return session.make_callable(tf.group(*products))

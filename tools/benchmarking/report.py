@@ -97,8 +97,10 @@ def text(found: Mapping[str, Any]) -> str:
   described = ", ".join(f"{key} {value}" for key, value in {
       **found["machine"], **found["versions"]}.items())
   parts = [f"{found['date']}: {described}; medians of {found['rounds']} rounds"]
-  parts += [tables.align(case_table(name, entries))
-            for name, entries in found["cases"].items()]
+  for name, entries in found["cases"].items():
+    parts.append(tables.align(case_table(name, entries)))
+    parts += [f"{e['contestant']} took {e['execution']}" for e in entries
+              if e.get("execution") and " AUTO" in e["contestant"]]
   parts.append(tables.align(target_table(targets.verdicts(
       results_of(found["cases"])))))
   return "\n\n".join(parts)

@@ -19,7 +19,8 @@ class ReportTest(absltest.TestCase):
                "seconds": []},
               {"contestant": "engine AUTO", "seconds": [1e-3, 1e-3, 2e-3],
                "batch_size": 256, "threads": 1, "peak_memory_mb": 812.3,
-               "first_step_seconds": 3.5, "without_imports_seconds": 1.25},
+               "first_step_seconds": 3.5, "without_imports_seconds": 1.25,
+               "execution": "XLA in blocks of 100"},
               {"contestant": "by hand, feed_dict",
                "seconds": [4e-3, 4e-3, 9e-3],
                "batch_size": 256, "threads": 2, "peak_memory_mb": 700.0,
@@ -35,6 +36,7 @@ class ReportTest(absltest.TestCase):
   def test_text(self):
     text = report.text(self._FOUND)
     self.assertRegex(text, r"engine LOOP +not built")
+    self.assertIn("engine AUTO took XLA in blocks of 100", text)
     self.assertRegex(text, r"engine AUTO +256,000 +1,000 +1.00 x +1 +812 +3.50 "
                      r"+1.25")
     self.assertRegex(text, r"by hand, feed_dict +64,000 +4,000 +4.00 x +2")
