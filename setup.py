@@ -75,6 +75,9 @@ setuptools.setup(
                  "pandas>=2.2,<4", "pyarrow>=17,<27", "matplotlib>=3.8,<4"],
         # Runs tools/compare_*.py.
         "compare": ["scikit-learn>=1.5,<2", "matplotlib>=3.8,<4"],
+        # Runs tools/benchmark.py: PyTorch is a rival, of one version so that
+        # dated results compare; matplotlib draws.
+        "benchmark": ["torch==2.13.0", "matplotlib>=3.8,<4"],
     },
     cmdclass={"build_py": BuildPy},
 )

@@ -57,7 +57,8 @@ _FLOORS = {
     "mtl_graph.evaluate": 5,
     "mtl_graph.export": 5,
     "mtl_graph.predict": 5,
-    "tools": 6,
+    "tools.benchmarking": 6,
+    "tools": 7,
 }
 # The floors whose files lie in one folder, mtl_graph/.
 _FLOORS_OF_FILES = (1, 5)
@@ -224,6 +225,7 @@ class BreachesTest(parameterized.TestCase):
       ("launcher", "mtl_graph.train", "mtl_graph", "export"),
       ("version", "mtl_graph.serving.a", "mtl_graph", "__version__"),
       ("tool", "tools.convert", "mtl_graph.training", "loop"),
+      ("parts_of_a_tool", "tools.benchmark", "tools.benchmarking", "cases"),
       ("library", "mtl_graph.data.columns", "numpy", "random"),
       ("look_alike", "mtl_graph.ops.shapes", "mtl_graphics.model", "graphs"),
   )
@@ -246,6 +248,7 @@ class BreachesTest(parameterized.TestCase):
       ("face", "mtl_graph.training.loop", "mtl_graph"),
       ("tools", "mtl_graph.train", "tools.make_flights"),
       ("tools_in_tools", "tools.convert", "tools.make_flights"),
+      ("tool_in_its_parts", "tools.benchmarking.cases", "tools.benchmark"),
       ("tests", "mtl_graph.train", "tests.floors_test"),
   )
   def test_refused(self, module, name):
