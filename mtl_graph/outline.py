@@ -1,6 +1,7 @@
 """The names an experiment gives rise to, known before any graph is built."""
 
 import collections
+import math
 from typing import Dict, List, Optional, Sequence
 
 from mtl_graph import layer_outline
@@ -172,6 +173,28 @@ def recurrent_of(feature: features_pb2.Feature) -> Optional[str]:
   """Returns "lstm" or "gru" if one reads the feature's categories."""
   pooling = feature.categorical.values.WhichOneof("pooling")
   return pooling if pooling in ("lstm", "gru") else None
+
+
+def largest_product(experiment: experiment_pb2.Experiment) -> float:
+  """Returns the multiplications and additions of the largest matrix product.
+
+  ```
+    2 batch_size rows columns
+  ```
+
+  of the largest kernel of a dense or recurrent layer; infinity where there is a
+  convolution, which multiplies its kernel with every place of an image.
+
+  Args:
+    experiment: The experiment, valid.
+  """
+  sizes = [1]
+  for name, shape in build(experiment).variables.items():
+    if name.endswith("/kernel"):
+      sizes.append(math.prod(shape) if len(shape) == 2 else math.inf)
+  batch_size = max([experiment.data.batch_size, *(
+      task.batch_size for task in experiment.training.independent.task)])
+  return 2.0 * batch_size * max(sizes)
 
 
 def table_rows(feature: features_pb2.Feature) -> int:

@@ -40,7 +40,10 @@ def session_config(execution: training_pb2.Execution) -> tf.ConfigProto:
   config = tf.ConfigProto(
       allow_soft_placement=execution.allow_soft_placement,
       log_device_placement=execution.log_device_placement,
-      intra_op_parallelism_threads=execution.intra_op_threads)
+      # What `set_threads` has set, if anything.
+      intra_op_parallelism_threads=(
+          execution.intra_op_threads
+          or tf.config.threading.get_intra_op_parallelism_threads()))
   config.graph_options.rewrite_options.disable_meta_optimizer = True
   if execution.inter_op_threads:
     # A pool of the session's own: `inter_op_parallelism_threads` counts only
@@ -54,7 +57,8 @@ def session_config(execution: training_pb2.Execution) -> tf.ConfigProto:
   return config
 
 
-def set_threads(execution: training_pb2.Execution) -> Optional[str]:
+def set_threads(execution: training_pb2.Execution, otherwise: int = 0
+                ) -> Optional[str]:
   """Sets how many threads an op may use, which a process can do once.
 
   All sessions of a process share the pool of threads that ops divide their work
@@ -64,18 +68,21 @@ def set_threads(execution: training_pb2.Execution) -> Optional[str]:
   session is ignored without a word. So this comes before the graph is built.
 
   Args:
-    execution: The `Execution` message. Zero threads change nothing.
+    execution: The `Execution` message.
+    otherwise: How many threads where it states none. Zero change nothing.
 
   Returns:
-    None, or what the log should say where it came too late.
+    None, or what the log should say where a stated number came too late.
   """
-  wanted = execution.intra_op_threads
+  wanted = execution.intra_op_threads or otherwise
   threading = tf.config.threading
   if wanted in (0, threading.get_intra_op_parallelism_threads()):
     return None
   try:
     threading.set_intra_op_parallelism_threads(wanted)
   except RuntimeError:
+    if not execution.intra_op_threads:
+      return None
     return (f"warning: training.execution.intra_op_threads: found {wanted}, "
             "but this process has run TensorFlow with another number already, "
             "which stays; allowed: a new process, or the same number")

@@ -1,5 +1,7 @@
 """Measures a model over whole sets of rows."""
 
+from concurrent import futures
+import os
 from typing import Dict, Mapping, Optional
 
 import numpy as np
@@ -120,14 +122,18 @@ class Evaluator:
           [self._model.predictions, self._model.row_losses],
           [self._model.batch.numbers, self._model.batch.ids,
            self._model.batch.labels])
-    predictions, row_losses = [], []
-    for piece in slices.each(len(batch.labels), self._batch_size):
+    def measure(piece):
       rows = batches.cast(batches.Batch(*[array[piece] for array in batch]))
-      some, losses = self._measure(rows.numbers, rows.ids, rows.labels)
+      found = self._measure(rows.numbers, rows.ids, rows.labels)
       for array in batch:
         slices.forget(array)
-      predictions.append(some)
-      row_losses.append(losses)
+      return found
+
+    # Batches side by side use all cores, also where training has its ops use
+    # one each.
+    with futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+      predictions, row_losses = zip(*threads.map(
+          measure, slices.each(len(batch.labels), self._batch_size)))
     merged = {
         task: {key: np.concatenate([p[task][key] for p in predictions])
                for key in predictions[0][task]}

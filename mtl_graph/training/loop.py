@@ -93,7 +93,8 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     stack.enter_context(model_dir_lib.lock(model_dir))
     experiment = preparation.settle(experiment, model_dir)
     changes = preparation.check_changes(experiment, model_dir, allow_changes)
-    late = sessions.set_threads(experiment.training.execution)
+    late = sessions.set_threads(experiment.training.execution,
+                                preparation.threads(experiment))
     if late:
       log(late)
     hooks = hooks_lib.Hooks(hooks)

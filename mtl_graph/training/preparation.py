@@ -8,6 +8,7 @@ from typing import Dict, List, Mapping, Optional, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import outline
 from mtl_graph import row_sets
 from mtl_graph import vocabularies
 from mtl_graph.checkpoints import checkpoints
@@ -27,6 +28,9 @@ from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import reporting
 from mtl_graph.training import schedule as schedule_lib
 from mtl_graph.training import warm_start
+
+# Multiplications and additions of a product that is better left to one core.
+_SMALL_PRODUCT = 5e7
 
 # Columns by name, by split.
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
@@ -192,6 +196,19 @@ def with_frequent(experiment: experiment_pb2.Experiment,
     if feature.name in frequent:
       vocabularies.extend(feature.categorical, frequent[feature.name])
   return copy
+
+
+def threads(experiment: experiment_pb2.Experiment) -> int:
+  """Returns how many threads an op takes best; 0: as many as there are cores.
+
+  What splits a small product costs more than it gains, while ops that do not
+  depend on each other run side by side anyway. As it goes by the experiment
+  alone, the bits of a run depend on no machine's number of cores.
+
+  Args:
+    experiment: The experiment, valid.
+  """
+  return 1 if outline.largest_product(experiment) < _SMALL_PRODUCT else 0
 
 
 def rows_of_epoch(experiment: experiment_pb2.Experiment,
