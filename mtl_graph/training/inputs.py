@@ -248,8 +248,7 @@ class StreamedInput:
 
 
 def build(experiment: experiment_pb2.Experiment, *args) -> Input:
-  """Makes the input that an experiment asks for, of `ResidentInput`'s arguments.
-  """
+  """Makes the input that an experiment asks for; see `ResidentInput`."""
   if experiment.data.input.kind == data_pb2.Input.STREAMED:
     return StreamedInput(experiment, *args)
   return ResidentInput(experiment, *args)

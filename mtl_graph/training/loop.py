@@ -111,6 +111,7 @@ class _Run:
   """One run: the graph, its session, and what goes on between steps."""
 
   def __init__(self, experiment, model_dir, arrays, interruption, log, hooks):
+    self._began = time.monotonic()
     self._model_dir = model_dir
     self._interruption = interruption
     self._hooks = hooks
@@ -118,18 +119,17 @@ class _Run:
     self._tasks = experiment.model.task
     self._parsed = rows_lib.parse(experiment, model_dir, arrays, log)
     self._split_rows, experiment = self._parsed.splits, self._parsed.experiment
-    train_rows = self._split_rows["train"]
+    rows = self._split_rows["train"]
     self._experiment = experiment
-    self._epoch = preparation.rows_of_epoch(experiment, train_rows.labels)
-    plan = preparation.plan(experiment, train_rows)
+    self._epoch = preparation.rows_of_epoch(experiment, rows.labels)
+    plan = preparation.plan(experiment, rows)
     self._num_steps = preparation.num_steps(experiment, len(self._epoch), plan)
     self._task_rules = stopping.task_rules(experiment)
     self._path = checkpoints_lib.newest(model_dir)
     self._saved = self._path and checkpoints_lib.read_state(self._path)
     self._graph = training_graph.build(
-        experiment, train_rows, self._parsed.statistics, self._epoch, plan,
-        model_dir, hooks,
-        self._saved and self._saved.get("execution"))
+        experiment, rows, self._parsed.statistics, self._epoch, plan, model_dir,
+        hooks, self._saved and self._saved.get("execution"))
     self._model = self._graph.model
     self._checkpoints = self._graph.checkpoints
     self.session = sessions.open_session(self._model.graph,
@@ -140,7 +140,6 @@ class _Run:
         experiment, self._model, self.session, model_dir, self._graph.cosines)
     # Set by `start`.
     self._batches = self._digests = self._state = self._execution = None
-    self._description = None
     self._schedule = self._step = self._first_step = None
     self._saved_step = self._saved_at_start = None
     self._best_is_stale = False
@@ -168,8 +167,8 @@ class _Run:
         self._parsed, self._evaluator, self.session)
     self._state = run_state.RunState(config.to_text(self._experiment),
                                      self._digests["train"])
-    self._step = self._first_step = int(
-        self.session.run(self._model.global_step))
+    self._step = int(self.session.run(self._model.global_step))
+    self._first_step = self._step
     self._schedule = preparation.schedule(
         self._experiment, self._split_rows["train"], self._step,
         self._num_steps)
@@ -190,14 +189,13 @@ class _Run:
     if path is not None:
       self._saved_step = self._saved_at_start = self._step
     self._hooks.start(self.session)
-    self._execution, self._description = self._graph.choice.start(
+    self._execution, description = self._graph.choice.start(
         self._schedule, self.session, self._step)
     self._state.execution = self._execution.mode
     with model_dir_lib.writing(self._model_dir):
       config.write(self._experiment, compatibility.path_of(self._model_dir))
-    self._introduce(path)
-    # The graph holds the training rows now, or the disk: they are held once.
-    del self._batches["train"]
+    self._introduce(path, description)
+    del self._batches["train"]  # The graph or the disk holds them from here on.
     self._split_rows["train"] = rows_lib.first(self._split_rows["train"])
 
   def _take_up(self, saved, changes, allow_changes):
@@ -221,14 +219,11 @@ class _Run:
       self.session.run(averages.start_anew(
           [(a, v) for a, v in self._model.averaged if a.op.name in fresh]))
 
-  def _introduce(self, path):
-    self._log(reporting.ownership_table(self._model))
-    for line in reporting.warnings(self._experiment, self._batches):
+  def _introduce(self, path, execution):
+    for line in reporting.introduction(
+        self._experiment, self._model, self._batches, self._split_rows,
+        len(self._epoch), execution):
       self._log(line)
-    self._log(reporting.rows_line(self._split_rows, len(self._epoch))
-              + f"; execution: {self._description}")
-    if self._experiment.serving.warmup_requests:
-      self._log("serving.warmup_requests: not written by this version")
     if path is not None:
       self._log(f"going on from step {self._step}")
     elif checkpoints_lib.remains(self._model_dir):
@@ -253,9 +248,14 @@ class _Run:
     while not self._done() and not self._interruption.requested():
       started = time.monotonic()
       some = self._execution.run(
-          self._next_border() - self._step, lambda steps:
-          bar.draw(self._step + steps) or self._interruption.requested())
+          stopping.next_border(self._experiment, self._step, self._num_steps)
+          - self._step, lambda steps: bar.draw(self._step + steps)
+          or self._interruption.requested())
       seconds += time.monotonic() - started
+      if self._step == self._first_step:
+        bar.clear()
+        self._log("first step after "
+                  f"{started + seconds / len(some) - self._began:.1f} s")
       self._check_finite(some)
       ran += some
       self._step += len(some)
@@ -296,14 +296,6 @@ class _Run:
   def _why_done(self):
     return stopping.why(self._experiment, self._step, self._num_steps,
                         self._hooks.stopped_by, self._state.stopping)
-
-  def _next_border(self):
-    """Returns the next step at which something other than a step happens."""
-    training = self._experiment.training
-    every = (training.log_every_steps, training.checkpoint.every_steps,
-             self._experiment.evaluation.every_steps)
-    return min([self._num_steps, *((self._step // n + 1) * n for n in every
-                                   if n)])
 
   def _check_finite(self, ran):
     """Raises if the last step met a loss or a gradient that is not finite."""

@@ -135,6 +135,30 @@ def rows_line(rows: Mapping[str, splits.Split], rows_of_epoch: int) -> str:
   return "rows: " + ", ".join(parts)
 
 
+def introduction(experiment: experiment_pb2.Experiment, model: graphs.Graph,
+                 rows: Mapping[str, batches.Batch],
+                 splits_read: Mapping[str, splits.Split], rows_of_epoch: int,
+                 executed: str) -> List[str]:
+  """Lists what a run says before its first step.
+
+  Args:
+    experiment: The experiment.
+    model: What `graphs.build` returned.
+    rows: A `Batch` of all rows, by split.
+    splits_read: A `Split` by name.
+    rows_of_epoch: Rows of an epoch.
+    executed: How steps are executed.
+
+  Returns:
+    The ownership table, warnings, rows and execution.
+  """
+  lines = [ownership_table(model), *warnings(experiment, rows),
+           f"{rows_line(splits_read, rows_of_epoch)}; execution: {executed}"]
+  if experiment.serving.warmup_requests:
+    lines.append("serving.warmup_requests: not written by this version")
+  return lines
+
+
 def uncertainty_table(tasks: Sequence[model_pb2.Task],
                       log_variances: Mapping[str, float]) -> str:
   """Lays out the log variances learned, s = log sigma^2.

@@ -67,3 +67,22 @@ def why(experiment: experiment_pb2.Experiment, step: int, num_steps: int,
 def _no_better(rule, best) -> str:
   return (f"{rule.metric} has not been better than {tables.number(best.value)} "
           f"(step {best.step}) for {best.evaluations_since} evaluations")
+
+
+def next_border(experiment: experiment_pb2.Experiment, step: int,
+                num_steps: int) -> int:
+  """Returns the next step at which something other than a step happens.
+
+  Args:
+    experiment: The experiment.
+    step: The global step.
+    num_steps: Steps in all.
+
+  Returns:
+    The next multiple of the intervals of the log, of checkpoints and of
+    evaluations, or the last step.
+  """
+  training = experiment.training
+  every = (training.log_every_steps, training.checkpoint.every_steps,
+           experiment.evaluation.every_steps)
+  return min([num_steps, *((step // n + 1) * n for n in every if n)])

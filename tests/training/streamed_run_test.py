@@ -1,0 +1,116 @@
+"""Tests of whole runs over rows on disk: they are those over rows in memory."""
+
+import os
+import tempfile
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import config
+from mtl_graph import validation
+from mtl_graph.training import loop
+from tests.training import small_run
+
+_STREAMED = "data.input.kind=STREAMED"
+_INDEPENDENT = [
+    "training.num_rounds=2", "training.independent={ order: INTERLEAVED "
+    "task { name: 'a' iterations: 6 } task { name: 'b' iterations: 3 "
+    "batch_size: 5 } }"]
+
+
+def _write(path, columns):
+  """Writes a CSV file."""
+  names = list(columns)
+  with open(path, "w", encoding="utf-8") as file:
+    file.write(",".join(names) + "\n")
+    for row in zip(*columns.values()):
+      file.write(",".join("" if np.isnan(value) else repr(float(value))
+                          for value in row) + "\n")
+
+
+class StreamedRunTest(small_run.SmallRunTest):
+
+  def setUp(self):
+    super().setUp()
+    self._files = self.enter_context(tempfile.TemporaryDirectory())
+    for split, seed, count in (("train", 0, 30), ("validation", 1, 20),
+                               ("more", 2, 11)):
+      _write(f"{self._files}/{split}.csv", small_run.rows(seed, count))
+
+  def _train(self, name, *overrides):
+    """Trains on files in a folder of that name; returns all variables."""
+    experiment = config.parse(small_run.TEXT)
+    if any("independent" in one for one in overrides):
+      experiment.training.ClearField("joint")
+      experiment.training.ClearField("num_steps")
+    for assignment in [
+        f"data.train={{csv {{path: '{self._files}/train.csv'}}}}",
+        f"data.validation={{csv {{path: '{self._files}/validation.csv'}}}}",
+        "evaluation.best={ metric: 'b/rmse' goal: MINIMIZE }",
+        "evaluation.every_steps=5", *overrides]:
+      config.override(experiment, assignment)
+    if experiment.data.source:
+      for split in ("train", "validation"):
+        experiment.data.ClearField(split)
+    validation.check(experiment)
+    result = loop.train(experiment, os.path.join(self.folder, name),
+                        log=self.lines.append)
+    reader = tf.train.load_checkpoint(os.path.join(
+        self.folder, name, f"model.ckpt-{result.step}"))
+    return {key: np.asarray(reader.get_tensor(key)).tobytes()
+            for key in reader.get_variable_to_shape_map()
+            if key != "run_state"}, result.metrics
+
+  @parameterized.parameters(
+      ("SESSION", _INDEPENDENT), ("LOOP", ["training.accumulate_batches=2"]),
+      ("LOOP", _INDEPENDENT), ("XLA", []))
+  def test_is_the_run_over_rows_in_memory(self, mode, more):
+    stated = [f"training.execution.mode={mode}",
+              "training.execution.steps_per_block=4", *more]
+    resident, metrics = self._train("resident", *stated)
+    streamed, same = self._train("streamed", *stated, _STREAMED)
+    self.assertEqual(streamed, resident)
+    self.assertEqual(same, metrics)
+
+  def test_goes_on_to_the_bit_from_the_cache(self):
+    stated = ["training.execution.mode=LOOP", _STREAMED,
+              "data.input.shuffle_buffer=9"]
+    whole, _ = self._train("whole", *stated)
+    self._train("parts", *stated, "training.num_steps=7")
+    self.assertLen(self.log("^cache: parsing rows"), 2)
+    found, _ = self._train("parts", *stated)
+    self.assertLen(self.log("^cache: parsing rows"), 2)
+    self.assertEqual(found, whole)
+    other, _ = self._train("other", *stated, "data.input.shuffle_buffer=8")
+    self.assertNotEqual(other, whole)
+
+  def test_sources_are_mixed_as_in_memory(self):
+    sources = ["data.source=[" + ", ".join(
+        f"{{ name: '{name}' at_end: STOP train {{ csv {{ path: "
+        f"'{self._files}/{name}.csv' }} }} validation {{ csv {{ path: "
+        f"'{self._files}/validation.csv' }} }} }}"
+        for name in ("train", "more")) + "]",
+               "data.mixing={ uniform {} }",
+               "training.execution.mode=LOOP", "training.num_steps=400"]
+    resident, _ = self._train("resident", *sources)
+    streamed, _ = self._train("streamed", *sources, _STREAMED)
+    self.assertEqual(streamed, resident)
+
+  def test_what_is_tried_reads_nothing_away(self):
+    stated, _ = self._train("stated", _STREAMED, "training.execution.mode=LOOP")
+    auto, _ = self._train("auto", _STREAMED, "training.execution.mode=AUTO")
+    self.assertLen(self.log("execution: LOOP .AUTO"), 1)
+    self.assertEqual(auto, stated)
+
+  def test_a_bad_row_is_named_with_its_file(self):
+    with open(f"{self._files}/train.csv", "a", encoding="utf-8") as file:
+      file.write("1,2,1,high\n")
+    with self.assertRaisesRegex(
+        Exception, "train.csv, row 31, column 'b': found 'high'; allowed: "):
+      self._train("bad", _STREAMED)
+
+
+if __name__ == "__main__":
+  absltest.main()
