@@ -1,6 +1,8 @@
 """Tests of choosing an execution, in whole runs."""
 
+import pathlib
 import re
+import tempfile
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -144,6 +146,17 @@ class ExecutionChoiceTest(small_run.SmallRunTest):
     blocks, seen = seen, []
     run("SESSION", Watch())
     np.testing.assert_allclose(seen, blocks, rtol=1e-5)
+
+  @parameterized.parameters("SESSION", "LOOP")
+  def test_a_hook_that_acts_every_so_many_steps_acts_at_them(self, mode):
+    folder = self.enter_context(tempfile.TemporaryDirectory())
+    api.train(
+        small_run.TEXT, small_run.ARRAYS, self.folder,
+        [f"training.execution.mode={mode}"], log=self.lines.append,
+        hooks=[tf.train.CheckpointSaverHook(folder, save_steps=6)])
+    self.assertEqual(
+        {path.name for path in pathlib.Path(folder).glob("*.index")},
+        {f"model.ckpt-{step}.index" for step in (0, 6, 12, 18, 20)})
 
   def test_a_hook_that_stops_at_a_step_stops_there(self):
     result = api.train(

@@ -210,7 +210,7 @@ class HookedRunTest(absltest.TestCase):
 
   def test_threads_are_set_before_and_within_the_session(self):
     order = []
-    def set_threads(execution):
+    def set_threads(execution, unused_otherwise):
       order.append(("set", execution.intra_op_threads))
       return "warning: too late"
     opened = sessions.open_session

@@ -27,13 +27,14 @@ def build(case: cases.Case, arrays: cases.Arrays,
     case: The model. Adam of Keras updates whole tables, `lazy` or not.
     arrays: The rows.
     values: Initial values by name.
-    threads: Threads within an op.
+    threads: Threads within an op; 0: as many as the process has.
     steps_per_execution: As `compile` takes it.
 
   Returns:
     A `Rival` that takes whole epochs.
   """
-  tf.config.threading.set_intra_op_parallelism_threads(threads)
+  if threads:
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
   model = _Model(case)
   model.fill(values)
   model.compile(optimizer=model.optimizers[0], jit_compile=True,
