@@ -25,12 +25,15 @@ from mtl_graph.model import objectives
 from mtl_graph.model import train_step
 from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import training_pb2
 from mtl_graph.training import reporting
 from mtl_graph.training import schedule as schedule_lib
 from mtl_graph.training import warm_start
 
 # Multiplications and additions of a product that is better left to one core.
 _SMALL_PRODUCT = 5e7
+# Steps from which on AUTO is expected to compile: of 0.5 ms each, it tries to.
+_COMPILED_STEPS = 20000
 
 # Columns by name, by split.
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
@@ -202,12 +205,20 @@ def threads(experiment: experiment_pb2.Experiment) -> int:
   """Returns how many threads an op takes best; 0: as many as there are cores.
 
   What splits a small product costs more than it gains, while ops that do not
-  depend on each other run side by side anyway. As it goes by the experiment
-  alone, the bits of a run depend on no machine's number of cores.
+  depend on each other run side by side anyway; not so in what XLA compiles,
+  which runs one op after the other. As the answer goes by the experiment alone,
+  the bits of a run depend on no machine's number of cores.
 
   Args:
     experiment: The experiment, valid.
   """
+  training = experiment.training
+  steps = training.num_steps or training.num_rounds * sum(
+      task.iterations for task in training.independent.task)
+  mode = training.execution.mode
+  if mode == training_pb2.Execution.XLA or (
+      mode == training_pb2.Execution.AUTO and steps >= _COMPILED_STEPS):
+    return 0
   return 1 if outline.largest_product(experiment) < _SMALL_PRODUCT else 0
 
 

@@ -81,6 +81,32 @@ class LengthTest(parameterized.TestCase):
     self.assertEqual(preparation.length_field(experiment), "training.num_steps")
 
 
+class ThreadsTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      (1, []), (1, ["training.execution.mode=LOOP"]),
+      (1, ["training.num_steps=19999"]), (0, ["training.num_steps=20000"]),
+      (1, ["training.num_steps=20000", "training.execution.mode=SESSION"]),
+      (0, ["training.execution.mode=XLA"]),
+      # The kernel has 3 inputs and 4 units.
+      (1, ["data.batch_size=2083333"]), (0, ["data.batch_size=2083334"]),
+      (0, ["model.hard_sharing.trunk.layer=[{dense {units: 2000}}, "
+           "{dense {units: 2000}}]"]),
+      (0, ["data.feature=[{name: 'x' image {height: 8 width: 8}}]",
+           "model.hard_sharing.trunk.layer=[{conv2d {filters: 2 kernel_size: 3"
+           "}}, {flatten {}}]"]))
+  def test_small_products_are_left_to_one(self, expected, overrides):
+    self.assertEqual(preparation.threads(_experiment(*overrides)), expected)
+
+  def test_independent_training_counts_iterations(self):
+    experiment = _length("training.num_rounds=1000")
+    config.override(experiment, "training.independent={ task { name: 'a' "
+                    "iterations: 20 } }")
+    self.assertEqual(preparation.threads(experiment), 0)
+    experiment.training.num_rounds = 999
+    self.assertEqual(preparation.threads(experiment), 1)
+
+
 class EpochTest(absltest.TestCase):
 
   _LABELS = labels.Labels(np.array([[0], [0], [0], [0], [1], [0]]),
