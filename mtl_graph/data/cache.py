@@ -45,6 +45,7 @@ class Cache:
   """The rows of one experiment.
 
   Attributes:
+    folder: Where the cache is.
     rows: The `row_store.Rows`.
   """
 
@@ -65,14 +66,14 @@ class Cache:
       WorkerError: If a process that parses ends.
     """
     self._experiment, self._log = experiment, log
-    self._root, self._alone = folder, alone
+    self.folder, self._alone = folder, alone
     self._parse_examples = parse_examples
     self._folder = os.path.join(folder, cache_keys.of_rows(experiment))
     os.makedirs(folder, exist_ok=True)
     with self._locked():
       if not os.path.exists(self._folder):
         self._parse()
-    self.rows = row_store.read(self._folder)
+      self.rows = row_store.read(self._folder)
 
   def transformed(self, experiment: experiment_pb2.Experiment,
                   statistics: Mapping[str, np.ndarray], transform: Transform,
@@ -104,9 +105,9 @@ class Cache:
   def _parse(self) -> None:
     self._log(f"cache: parsing rows into {self._folder}")
     if self._alone:
-      for name in os.listdir(self._root):
-        if os.path.isdir(os.path.join(self._root, name)):
-          shutil.rmtree(os.path.join(self._root, name))
+      for name in os.listdir(self.folder):
+        if os.path.isdir(os.path.join(self.folder, name)):
+          shutil.rmtree(os.path.join(self.folder, name))
     with _whole(self._folder) as partial:
       row_store.write(self._experiment, partial, self._parse_examples)
 

@@ -59,7 +59,7 @@ def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]],
       return None
     least_rows = (sparse_groups or {}).get(group)
     if (least_rows is not None and isinstance(gradient, tf.IndexedSlices)
-        and gradient.shape[0] >= least_rows):
+        and (not least_rows or (gradient.shape[0] or 0) >= least_rows)):
       return _deduplicate(gradient)
     return tf.convert_to_tensor(gradient)
 

@@ -166,8 +166,8 @@ def apply(optimizer: tf.train.Optimizer, scope: str,
 
   See "Decoupled Weight Decay Regularization" by Loshchilov and Hutter,
   Algorithm 2 (https://arxiv.org/abs/1711.05101). Where a gradient is sparse,
-  which it is for a lazy optimizer only, the decay is lazy too: it departs from
-  the paper in that rows outside the batch keep their values.
+  which beside a decay it is for a lazy optimizer only, the decay is lazy too:
+  it departs from the paper in that rows outside the batch keep their values.
 
   Args:
     optimizer: The optimizer.

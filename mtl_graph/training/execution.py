@@ -113,7 +113,8 @@ class BlockExecution:
     """
     self.steps = block.steps
     self.mode = mode
-    self._size = self._limit = block.size
+    # The first block is one step, as nothing is known of how long steps take.
+    self._size, self._limit = block.size, 1
     self._schedule = schedule
     self._rows = rows
     self._objectives = range(len(block.steps))

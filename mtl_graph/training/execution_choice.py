@@ -6,6 +6,7 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import config
 from mtl_graph.model import step_block
 from mtl_graph.model import train_step
 from mtl_graph.protos import training_pb2
@@ -54,7 +55,7 @@ class Choice:
     self._trace, self._rows, self._hooks = trace, rows, hooks
     self._graph = tf.get_default_graph()
     stated = training_pb2.Execution.Mode.Name(message.mode)
-    self._is_auto = stated == "AUTO"
+    self._is_auto, self._earlier = stated == "AUTO", earlier
     self._is_open = self._is_auto and not hooks and earlier is None
     self._why_not = None
     mode = stated
@@ -84,6 +85,9 @@ class Choice:
 
     Returns:
       The execution, and what the log should say of it.
+
+    Raises:
+      ConfigErrors: If XLA cannot compile steps that hooks run around.
     """
     notes = []
     if self._hooks:
@@ -94,6 +98,12 @@ class Choice:
               "SESSION", notes)
     if self._mode == "XLA":
       seconds = self._compile(self._traced, schedule, session)
+      if seconds is None and self._hooks:
+        # They have asked for tensors of the steps as they were traced.
+        raise config.ConfigErrors([config.ConfigError(
+            "training.execution.mode", "XLA cannot compile the steps: "
+            f"{self._why_not}; allowed: LOOP or SESSION, as hooks run around "
+            "them")])
       if seconds is None:
         self._mode, self._traced = self._traced_as("LOOP")
       else:
@@ -108,6 +118,13 @@ class Choice:
     return execution.BlockExecution(
         self._traced, self._mode, schedule, session, self._rows, step,
         self._hooks), _noted(self._mode, notes)
+
+  @property
+  def chosen(self) -> Optional[str]:
+    """The mode that AUTO has chosen, once started; None where it had no say."""
+    if not self._is_auto:
+      return None
+    return self._earlier if self._hooks else self._mode
 
   def _compile(self, block, schedule, session) -> Optional[float]:
     """Compiles a block; returns the seconds it took, None if it cannot be."""
@@ -134,7 +151,10 @@ class Choice:
         seconds = self._compile(block, schedule, session)
       if seconds is None:
         return "LOOP", loop, f"{took}; XLA cannot: {self._why_not}"
-      compiled = self._time(block, "XLA", schedule, session)
+      try:
+        compiled = self._time(block, "XLA", schedule, session)
+      except tf.errors.OpError as error:  # Out of memory, for one.
+        return "LOOP", loop, f"{took}; XLA cannot: {_reason(error)}"
     note = (f"AUTO: {1000 * looped:.2f} ms a step in LOOP, "
             f"{1000 * compiled:.2f} in XLA, compiled in {seconds:.1f} s")
     if compiled < _FASTER * looped:
@@ -142,7 +162,10 @@ class Choice:
     return "LOOP", loop, note
 
   def _time(self, block, mode, schedule, session) -> float:
-    """Returns the seconds of a step, the least of a few timings."""
+    """Returns the seconds of a step, the least of a few timings.
+
+    In independent training, of the steps that come next.
+    """
     trial = copy.deepcopy(schedule)
     runner = execution.BlockExecution(block, mode, trial, session, self._rows)
     position = self._rows.position()
@@ -150,9 +173,11 @@ class Choice:
     while long_enough < _TIMINGS and trial.remaining():
       count = min(count, trial.remaining())
       started = time.monotonic()
-      runner.run(count, lambda unused_steps: False)
+      ran = runner.run(count, lambda unused_steps: False)
       seconds = time.monotonic() - started
-      found.append(seconds / count)
+      found.append(seconds / len(ran))
+      if len(ran) < count:
+        break  # At a report that is not finite, as the run will say.
       if seconds < _TIMED_SECONDS and count < block.size:
         count = min(4 * count, block.size)
       else:

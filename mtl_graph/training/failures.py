@@ -1,10 +1,13 @@
 """Says where numbers that are not finite came from."""
 
-from typing import Optional
-
 import numpy as np
 
+from mtl_graph.checkpoints import checkpoints
 from mtl_graph.model import train_step
+
+
+class TrainingError(Exception):
+  """A run that cannot go on."""
 
 
 def explain(report: np.ndarray, step: train_step.Step) -> str:
@@ -32,17 +35,22 @@ def explain(report: np.ndarray, step: train_step.Step) -> str:
   return " and ".join(found) or "the total loss is not finite"
 
 
-def message(number: int, report: np.ndarray, step: train_step.Step,
-            last_good: Optional[str]) -> str:
-  """Says what a run that met numbers that are not finite ends with.
+def check(number: int, report: np.ndarray, step: train_step.Step,
+          model_dir: str) -> None:
+  """Checks the last of the steps that were run.
 
   Args:
     number: The global step.
     report: What the step reported, shape `[R]`.
     step: The step.
-    last_good: Path of the last checkpoint, or None.
+    model_dir: The run's folder.
+
+  Raises:
+    TrainingError: If a loss or a gradient is not finite.
   """
-  return (f"step {number}: {explain(report, step)}; nothing was saved since; "
-          f"last good checkpoint: {last_good or 'none'}; lower the learning "
-          "rate or clip the gradient, in another --model_dir or with "
-          "--allow_changes")
+  if not np.isfinite(report).all():
+    raise TrainingError(
+        f"step {number}: {explain(report, step)}; nothing was saved since; "
+        f"last good checkpoint: {checkpoints.newest(model_dir) or 'none'}; "
+        "lower the learning rate or clip the gradient, in another --model_dir "
+        "or with --allow_changes")

@@ -48,6 +48,9 @@ class Input(Protocol):
   def go_back(self, position: List[int]) -> None:
     """Goes back to where reading stood."""
 
+  def close(self) -> None:
+    """Ends reading."""
+
 
 class ResidentInput:
   """The training rows in local variables of the graph.
@@ -138,6 +141,9 @@ class ResidentInput:
   def go_back(self, position: List[int]) -> None:
     """Goes back to where reading stood."""
 
+  def close(self) -> None:
+    """Ends reading."""
+
 
 class StreamedInput:
   """The training rows on disk, from which steps are fed their batches."""
@@ -182,8 +188,10 @@ class StreamedInput:
 
     def batch_of(number):
       start = tf.cast(number - first, tf.int32) * size
-      return batches.Batch(*[tf.slice(matrix, [start, 0], [size, -1])
-                             for matrix in fed])
+      # In full: what is left to be found out at run time, XLA pads and masks.
+      return batches.Batch(*[
+          tf.slice(matrix, [start, 0], [size, matrix.shape[1]])
+          for matrix in fed])
     return batch_of
 
   def _fed(self, number, count):
@@ -245,6 +253,11 @@ class StreamedInput:
   def go_back(self, position: List[int]) -> None:
     """Goes back to where reading stood."""
     self._position = list(position)
+
+  def close(self) -> None:
+    """Ends the threads that read ahead."""
+    for reader in self._readers:
+      reader.close()
 
 
 def build(experiment: experiment_pb2.Experiment, *args) -> Input:

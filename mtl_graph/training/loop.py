@@ -5,7 +5,6 @@ import os
 import time
 from typing import Callable, Dict, Optional, Sequence
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
@@ -33,10 +32,6 @@ from mtl_graph.training import stopping
 from mtl_graph.training import summaries
 from mtl_graph.training import training_graph
 from mtl_graph.training import warm_start
-
-
-class TrainingError(Exception):
-  """A run that cannot go on."""
 
 
 class Interrupted(Exception):
@@ -100,6 +95,7 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     hooks = hooks_lib.Hooks(hooks)
     run = _Run(experiment, model_dir, arrays, interruption, log, hooks)
     stack.enter_context(run.session)
+    stack.callback(run.close)
     stack.enter_context(hooks)
     run.start(changes, allow_changes)
     with run.profiled() if profile else contextlib.nullcontext():
@@ -143,6 +139,10 @@ class _Run:
     self._schedule = self._step = self._first_step = None
     self._saved_step = self._saved_at_start = None
     self._best_is_stale = False
+
+  def close(self):
+    """Ends what reads rows in the background."""
+    self._graph.rows.close()
 
   def start(self, changes, allow_changes):
     """Initializes or restores, and loads the training rows into the graph."""
@@ -191,7 +191,7 @@ class _Run:
     self._hooks.start(self.session)
     self._execution, description = self._graph.choice.start(
         self._schedule, self.session, self._step)
-    self._state.execution = self._execution.mode
+    self._state.execution = self._graph.choice.chosen
     with model_dir_lib.writing(self._model_dir):
       config.write(self._experiment, compatibility.path_of(self._model_dir))
     self._introduce(path, description)
@@ -256,9 +256,10 @@ class _Run:
         bar.clear()
         self._log("first step after "
                   f"{started + seconds / len(some) - self._began:.1f} s")
-      self._check_finite(some)
       ran += some
       self._step += len(some)
+      failures.check(self._step, some[-1].report,
+                     self._execution.steps[some[-1].step], self._model_dir)
       last = self._step >= self._num_steps or bool(self._hooks.stopped_by)
       evaluated = None
       if "validation" in self._batches and (
@@ -296,15 +297,6 @@ class _Run:
   def _why_done(self):
     return stopping.why(self._experiment, self._step, self._num_steps,
                         self._hooks.stopped_by, self._state.stopping)
-
-  def _check_finite(self, ran):
-    """Raises if the last step met a loss or a gradient that is not finite."""
-    last = ran[-1]
-    if np.isfinite(last.report).all():
-      return
-    raise TrainingError(failures.message(
-        self._step + len(ran), last.report, self._execution.steps[last.step],
-        checkpoints_lib.newest(self._model_dir)))
 
   def _evaluate_and_keep_best(self):
     metrics = self._evaluator.evaluate(

@@ -206,8 +206,8 @@ def threads(experiment: experiment_pb2.Experiment) -> int:
 
   What splits a small product costs more than it gains, while ops that do not
   depend on each other run side by side anyway; not so in what XLA compiles,
-  which runs one op after the other. As the answer goes by the experiment alone,
-  the bits of a run depend on no machine's number of cores.
+  which runs one op after the other. The answer goes by the experiment alone;
+  where it is 1, bits depend on no machine's number of cores.
 
   Args:
     experiment: The experiment, valid.

@@ -4,6 +4,7 @@ They come in two stages: the graph is built of what is known once rows are
 parsed, and turns them into batches once it has variables.
 """
 
+import contextlib
 import os
 from typing import Callable, Dict, NamedTuple, Optional
 
@@ -13,6 +14,7 @@ import tensorflow.compat.v1 as tf
 from mtl_graph.data import batches
 from mtl_graph.data import cache as cache_lib
 from mtl_graph.data import labels as labels_lib
+from mtl_graph.data import sources
 from mtl_graph.data import splits as splits_lib
 from mtl_graph.data import statistics as statistics_lib
 from mtl_graph.evaluation import evaluator as evaluator_lib
@@ -67,12 +69,25 @@ def parse(experiment: experiment_pb2.Experiment, model_dir: str,
     return Parsed(experiment, found, statistics_lib.measure(
         experiment.data.feature, found["train"].raw), None)
   stated = experiment.data.input.cache_dir
-  cache = cache_lib.Cache(experiment, stated or os.path.join(
-      model_dir, "cache"), not stated, log, examples.Parser())
+  folder = stated or os.path.join(model_dir, "cache")
+  with _writing(folder):
+    cache = cache_lib.Cache(experiment, folder, not stated, log,
+                            examples.Parser())
   preparation.check_validation(experiment, cache.rows.splits)
   return Parsed(
       preparation.with_frequent(experiment, cache.rows.frequent),
       cache.rows.splits, cache.rows.statistics, cache)
+
+
+@contextlib.contextmanager
+def _writing(folder: str):
+  """Says of a cache that cannot be written what is wrong with it."""
+  try:
+    yield
+  except OSError as error:
+    raise sources.DataError(
+        f"data.input.cache_dir: '{folder}' cannot be written: {error.strerror};"
+        " allowed: a folder of your own with space in it") from error
 
 
 def transform(parsed: Parsed, evaluator: evaluator_lib.Evaluator,
@@ -97,9 +112,10 @@ def transform(parsed: Parsed, evaluator: evaluator_lib.Evaluator,
   variables = session.graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
   statistics = session.run({v.op.name: v for v in variables
                             if v.op.name.startswith("statistics/")})
-  return parsed.cache.transformed(
-      parsed.experiment, statistics, evaluator.transform_raw,
-      evaluator_lib.TRANSFORM_ROWS)
+  with _writing(parsed.cache.folder):
+    return parsed.cache.transformed(
+        parsed.experiment, statistics, evaluator.transform_raw,
+        evaluator_lib.TRANSFORM_ROWS)
 
 
 def first(split: splits_lib.Split, count: int = 256) -> splits_lib.Split:

@@ -71,7 +71,7 @@ class RunState:
     stopping: `Best` of `evaluation.early_stopping`.
     task_stopping: `Best` of each task's own early stopping, by task.
     schedule: Where the run's schedule stands, as its `to_json` returns it.
-    execution: The mode of its execution.
+    execution: The mode of execution that AUTO has chosen, or None.
   """
 
   def __init__(self, experiment: str, digest: str):
@@ -82,7 +82,7 @@ class RunState:
     self.stopping = Best()
     self.task_stopping: Dict[str, Best] = {}
     self.schedule: Dict[str, Any] = {}
-    self.execution = ""
+    self.execution: Optional[str] = None
 
   def to_json(self) -> Dict[str, Any]:
     """Returns the state as values that JSON has."""

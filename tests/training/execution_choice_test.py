@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import api
+from mtl_graph import config
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.training import execution_choice
 from tests.training import small_run
@@ -105,6 +106,27 @@ class ExecutionChoiceTest(small_run.SmallRunTest):
       self.assertEqual(self._execution(), "LOOP (AUTO: 1000.00 ms a step; XLA "
                        "cannot: no kernel for X)")
     self.assertEqual(found, expected)
+
+  def test_hooks_around_what_cannot_be_compiled_are_told(self):
+    with absltest.mock.patch.object(
+        execution_choice.execution.BlockExecution, "compile",
+        side_effect=tf.errors.InvalidArgumentError(None, None, "no kernel")):
+      with self.assertRaisesRegex(
+          config.ConfigErrors, "training.execution.mode: XLA cannot compile the"
+          " steps: no kernel; allowed: LOOP or SESSION, as hooks"):
+        api.train(small_run.TEXT, small_run.ARRAYS, self.folder,
+                  ["training.execution.mode=XLA"], log=self.lines.append,
+                  hooks=[tf.train.SessionRunHook()])
+
+  def test_only_what_auto_chose_is_kept(self):
+    for overrides, hooks, kept in (
+        (["training.execution.mode=SESSION", "training.num_steps=3"], [], None),
+        (["training.num_steps=6"], [tf.train.SessionRunHook()], None),
+        (["training.num_steps=9"], [], "LOOP")):
+      result = api.train(small_run.TEXT, small_run.ARRAYS, self.folder,
+                         overrides, hooks=hooks, log=self.lines.append)
+      self.assertEqual(checkpoints.read_state(result.checkpoint)["execution"],
+                       kept)
 
   def test_what_cannot_be_traced_is_run_in_a_loop(self):
     error = NotImplementedError("not under XLA")

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.checkpoints import checkpoints
-from mtl_graph.training import loop
+from mtl_graph.training import failures
 from tests.training import small_run
 
 
@@ -15,7 +15,7 @@ class NotFiniteTest(small_run.SmallRunTest):
 
   def test_names_the_task_and_saves_nothing(self):
     with self.assertRaisesRegex(
-        loop.TrainingError, "^step 1: the loss of task 'b' is inf; nothing was "
+        failures.TrainingError, "^step 1: the loss of task 'b' is inf; nothing was "
         "saved since; last good checkpoint: none; ") as caught:
       self.train("model.task[name=b].label.scale=1e30")
     self.assertNotIn("\n", str(caught.exception))
@@ -25,7 +25,7 @@ class NotFiniteTest(small_run.SmallRunTest):
     growing = ("training.default_optimizer.adam.learning_rate.exponential_decay"
                "={ initial: 0.01 decay_steps: 1 decay_rate: 10 }",
                "training.num_steps=100", "training.checkpoint.every_steps=3")
-    with self.assertRaisesRegex(loop.TrainingError,
+    with self.assertRaisesRegex(failures.TrainingError,
                                 "the loss of task 'b' is ") as caught:
       self.train(*growing)
     step = int(re.match(r"step (\d+)", str(caught.exception)).group(1))
@@ -37,14 +37,14 @@ class NotFiniteTest(small_run.SmallRunTest):
       if name != "run_state":
         self.assertTrue(np.isfinite(reader.get_tensor(name)).all(), name)
     # The run goes on from it, to the same end.
-    with self.assertRaisesRegex(loop.TrainingError, f"^step {step}: "):
+    with self.assertRaisesRegex(failures.TrainingError, f"^step {step}: "):
       self.train(*growing)
 
   def test_names_the_group_where_only_a_gradient_is_not_finite(self):
     # The square of the label fits 32-bit floating point, but not four times it.
     arrays = {"train": {**small_run.ARRAYS["train"], "b": np.full(30, 1.5e19)}}
     with self.assertRaisesRegex(
-        loop.TrainingError, "^step 1: the gradient of group 'b' is not finite, "
+        failures.TrainingError, "^step 1: the gradient of group 'b' is not finite, "
         "reached by task 'b'; nothing was saved since"):
       self.train("data.batch_size=1", arrays=arrays)
 

@@ -104,6 +104,15 @@ class StreamedRunTest(small_run.SmallRunTest):
     self.assertLen(self.log("execution: LOOP .AUTO"), 1)
     self.assertEqual(auto, stated)
 
+  def test_a_cache_that_cannot_be_written_is_named(self):
+    with open(f"{self._files}/cache", "w", encoding="utf-8"):
+      pass
+    with self.assertRaisesRegex(
+        Exception, f"^data.input.cache_dir: '{self._files}/cache/here' cannot "
+        "be written: Not a directory; allowed: a folder of your own"):
+      self._train("bad", _STREAMED,
+                  f"data.input.cache_dir='{self._files}/cache/here'")
+
   def test_a_bad_row_is_named_with_its_file(self):
     with open(f"{self._files}/train.csv", "a", encoding="utf-8") as file:
       file.write("1,2,1,high\n")
