@@ -217,7 +217,8 @@ def threads(experiment: experiment_pb2.Experiment) -> int:
       task.iterations for task in training.independent.task)
   mode = training.execution.mode
   if mode == training_pb2.Execution.XLA or (
-      mode == training_pb2.Execution.AUTO and steps >= _COMPILED_STEPS):
+      mode == training_pb2.Execution.AUTO and steps >= _COMPILED_STEPS
+      and experiment.data.input.kind != data_pb2.Input.STREAMED):
     return 0
   return 1 if outline.largest_product(experiment) < _SMALL_PRODUCT else 0
 
