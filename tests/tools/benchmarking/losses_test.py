@@ -11,6 +11,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
 import tensorflow.compat.v1 as tf
+from tensorflow.python.eager import context
 
 from mtl_graph import api
 from tools.benchmarking import by_hand
@@ -89,9 +90,11 @@ class LossesTest(parameterized.TestCase):
 
   @parameterized.parameters(*_CASES)
   def test_keras(self, name):
-    # XLA rounds otherwise, which Adam's first steps make more of.
-    self._check_rival(_CASES[name], keras_fit, 1e-4, threads=0,
-                      steps_per_execution=1)
+    # Keras needs what other tests of this process may have switched off.
+    with context.eager_mode():
+      # XLA rounds otherwise, which Adam's first steps make more of.
+      self._check_rival(_CASES[name], keras_fit, 1e-4, threads=0,
+                        steps_per_execution=1)
 
   @parameterized.product(name=list(_CASES), options=[
       {}, {"fused": True}, {"fused": True, "loader": True}])
