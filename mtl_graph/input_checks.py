@@ -3,6 +3,7 @@
 import os
 
 from mtl_graph import field_checks
+from mtl_graph import row_sets
 from mtl_graph.protos import data_pb2
 
 
@@ -17,7 +18,7 @@ def check(data: data_pb2.Data, needs_sources: bool,
     report: Takes a field's path and its problem.
   """
   rows = data.input
-  if rows.kind != data_pb2.Input.STREAMED:
+  if not row_sets.is_streamed(data):
     for field in ("shuffle_buffer", "cache_dir"):
       if rows.HasField(field):
         report(f"data.input.{field}", f"found {_shown(getattr(rows, field))}; "

@@ -70,3 +70,8 @@ def together(sets: Sequence[RowSet]) -> List[List[RowSet]]:
     files = getattr(rows.source, kind).SerializeToString(deterministic=True)
     found.setdefault((kind, files), []).append(rows)
   return list(found.values())
+
+
+def is_streamed(data: data_pb2.Data) -> bool:
+  """Returns whether training rows are read from disk as they are needed."""
+  return data.input.kind == data_pb2.Input.STREAMED

@@ -6,7 +6,7 @@ from mtl_graph import field_checks
 from mtl_graph import independent_checks
 from mtl_graph import optimizer_checks
 from mtl_graph import ownership
-from mtl_graph.protos import data_pb2
+from mtl_graph import row_sets
 from mtl_graph.protos import experiment_pb2
 
 
@@ -47,8 +47,8 @@ def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
   field_checks.at_least(training.execution, "steps_per_block", 1,
                         "training.execution", report)
   _check_execution(training.execution, report)
-  if training.summaries.gradient_cosine and (
-      experiment.data.input.kind == data_pb2.Input.STREAMED):
+  if training.summaries.gradient_cosine and row_sets.is_streamed(
+      experiment.data):
     report("training.summaries.gradient_cosine", "found it with data.input.kind"
            ": STREAMED; allowed: with RESIDENT")
   field_checks.at_least(training, "accumulate_batches", 1, "training", report)

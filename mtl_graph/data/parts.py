@@ -15,6 +15,9 @@ from mtl_graph.data import selection
 from mtl_graph.data import table as table_lib
 from mtl_graph.protos import experiment_pb2
 
+# Rows of a split that are kept as they are read, for checking an export.
+SAMPLE_ROWS = 256
+
 
 class Split(NamedTuple):
   """The rows of a split.

@@ -27,8 +27,6 @@ from mtl_graph.data import tfrecord_files
 from mtl_graph.data import workers as workers_lib
 from mtl_graph.protos import experiment_pb2
 
-# Rows of a split that are kept as they are read, for warming up an export.
-_SAMPLE = 256
 _CONTENT = "rows.json"
 
 
@@ -191,7 +189,7 @@ def _finish(experiment, sets, written, folder, split) -> Dict[str, Any]:
     shape = written[0]["labels"][field][1]["shape"]
     labels[field] = [path, [ends[-1], *shape[1:]],
                      np.dtype(label_type(experiment, field)).str]
-  kept = {f"raw:{name}": values[:_SAMPLE]
+  kept = {f"raw:{name}": values[:parts_lib.SAMPLE_ROWS]
           for name, values in raw(folder, {"sets": written}).items()}
   for name in parts_lib.group_columns(experiment, sets):
     kept[f"group:{name}"] = np.concatenate([

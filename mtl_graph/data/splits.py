@@ -16,6 +16,7 @@ from mtl_graph.protos import experiment_pb2
 
 # The face of that module, for whoever reads rows.
 Split = parts_lib.Split
+SAMPLE_ROWS = parts_lib.SAMPLE_ROWS
 
 
 def read(experiment: experiment_pb2.Experiment, split: str,

@@ -100,7 +100,7 @@ class Evaluator:
         measurement.tasks(*arguments), measurement.slices_of(*arguments),
         measurement.confusions(*arguments[:3]))
 
-  def sample(self, split: splits.Split, rows: int = 256):
+  def sample(self, split: splits.Split, rows: int = splits.SAMPLE_ROWS):
     """Returns some rows as they are served, and what the model says of them.
 
     Args:

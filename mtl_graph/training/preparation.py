@@ -1,6 +1,5 @@
 """What a run looks at before it starts: its rows, its past, its groups."""
 
-import collections
 import fractions
 import math
 from typing import Dict, List, Mapping, Optional, Sequence
@@ -172,12 +171,12 @@ def count_vocabularies(experiment: experiment_pb2.Experiment,
   Returns:
     A copy that lists the categories; those it knew keep their rows.
   """
-  return with_frequent(experiment, {
-      feature.name: vocabularies.frequent(
-          feature.categorical.counted_vocabulary,
-          collections.Counter(raw[feature.name].ravel()))
-      for feature in experiment.data.feature
-      if feature.categorical.HasField("counted_vocabulary")})
+  copy = experiment_pb2.Experiment()
+  copy.CopyFrom(experiment)
+  for feature in copy.data.feature:
+    if feature.categorical.HasField("counted_vocabulary"):
+      vocabularies.count(feature.categorical, raw[feature.name].ravel())
+  return copy
 
 
 def with_frequent(experiment: experiment_pb2.Experiment,
@@ -218,7 +217,7 @@ def threads(experiment: experiment_pb2.Experiment) -> int:
   mode = training.execution.mode
   if mode == training_pb2.Execution.XLA or (
       mode == training_pb2.Execution.AUTO and steps >= _COMPILED_STEPS
-      and experiment.data.input.kind != data_pb2.Input.STREAMED):
+      and not row_sets.is_streamed(experiment.data)):
     return 0
   return 1 if outline.largest_product(experiment) < _SMALL_PRODUCT else 0
 

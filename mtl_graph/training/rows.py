@@ -11,6 +11,7 @@ from typing import Callable, Dict, NamedTuple, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import row_sets
 from mtl_graph.data import batches
 from mtl_graph.data import cache as cache_lib
 from mtl_graph.data import labels as labels_lib
@@ -18,7 +19,6 @@ from mtl_graph.data import sources
 from mtl_graph.data import splits as splits_lib
 from mtl_graph.data import statistics as statistics_lib
 from mtl_graph.evaluation import evaluator as evaluator_lib
-from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import examples
 from mtl_graph.training import preparation
@@ -40,11 +40,6 @@ class Parsed(NamedTuple):
   cache: Optional[cache_lib.Cache]
 
 
-def is_streamed(experiment: experiment_pb2.Experiment) -> bool:
-  """Returns whether training rows are read from disk."""
-  return experiment.data.input.kind == data_pb2.Input.STREAMED
-
-
 def parse(experiment: experiment_pb2.Experiment, model_dir: str,
           arrays: Optional[preparation.Arrays] = None,
           log: Callable[[str], None] = print) -> Parsed:
@@ -63,7 +58,7 @@ def parse(experiment: experiment_pb2.Experiment, model_dir: str,
     DataError: If the rows cannot be used.
     WorkerError: If a process that parses ends.
   """
-  if not is_streamed(experiment):
+  if not row_sets.is_streamed(experiment.data):
     found = preparation.read_splits(experiment, arrays)
     experiment = preparation.count_vocabularies(experiment, found["train"].raw)
     return Parsed(experiment, found, statistics_lib.measure(
@@ -118,8 +113,9 @@ def transform(parsed: Parsed, evaluator: evaluator_lib.Evaluator,
         evaluator_lib.TRANSFORM_ROWS)
 
 
-def first(split: splits_lib.Split, count: int = 256) -> splits_lib.Split:
+def first(split: splits_lib.Split) -> splits_lib.Split:
   """Returns the first rows of a split, in arrays of their own."""
+  count = splits_lib.SAMPLE_ROWS
   return splits_lib.Split(
       {name: np.array(values[:count]) for name, values in split.raw.items()},
       labels_lib.Labels(*[np.array(values[:count]) for values in split.labels]),

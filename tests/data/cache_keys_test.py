@@ -1,5 +1,6 @@
 """Tests of the names of a cache's folders."""
 
+import contextlib
 import os
 import tempfile
 
@@ -23,11 +24,9 @@ class KeysTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
-    folder = self.enter_context(tempfile.TemporaryDirectory())
-    before = os.getcwd()
-    os.chdir(folder)
-    self.addCleanup(os.chdir, before)
-    small_experiment.write(folder, small_experiment.TEXT)
+    self.enter_context(contextlib.chdir(
+        self.enter_context(tempfile.TemporaryDirectory())))
+    small_experiment.write(".", small_experiment.TEXT)
 
   @parameterized.named_parameters(
       ("layers", "units: 4", "units: 5"), ("seed", "seed: 7", "seed: 8"),

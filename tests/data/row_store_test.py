@@ -1,5 +1,6 @@
 """Tests that rows parsed in pieces are those that are parsed at once."""
 
+import contextlib
 import csv
 import gzip
 import os
@@ -103,10 +104,8 @@ class _InFolder(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
-    folder = self.enter_context(tempfile.TemporaryDirectory())
-    before = os.getcwd()
-    os.chdir(folder)
-    self.addCleanup(os.chdir, before)
+    self.enter_context(contextlib.chdir(
+        self.enter_context(tempfile.TemporaryDirectory())))
     self.enter_context(mock.patch.object(row_store.slices, "ROWS", 7))
 
 

@@ -1,6 +1,6 @@
 """Trains every example in every execution, from the same initial values."""
 
-import os
+import contextlib
 import pathlib
 import tempfile
 
@@ -84,8 +84,7 @@ class EveryExecutionTest(parameterized.TestCase):
 
   def _run(self, path, smooth=False):
     """Builds an example's graph; with `smooth`, without a kink in it."""
-    self.addCleanup(os.chdir, os.getcwd())
-    os.chdir(ROOT)
+    self.enter_context(contextlib.chdir(ROOT))
     text = pathlib.Path(path).read_text(encoding="utf-8")
     if smooth:
       text = text.replace("activation: RELU", "activation: ELU")

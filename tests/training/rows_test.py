@@ -1,6 +1,7 @@
 """Tests that rows on disk are those in memory, to the bit, and of their cache.
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -34,11 +35,9 @@ class RowsTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
-    folder = self.enter_context(tempfile.TemporaryDirectory())
-    before = os.getcwd()
-    os.chdir(folder)
-    self.addCleanup(os.chdir, before)
-    small_experiment.write(folder, small_experiment.TEXT)
+    self.enter_context(contextlib.chdir(
+        self.enter_context(tempfile.TemporaryDirectory())))
+    small_experiment.write(".", small_experiment.TEXT)
     self._log = []
 
   def _rows(self, experiment, streamed=True, model_dir="run", shift=0.0):
