@@ -142,9 +142,10 @@ class Choice:
     """Times the loop, and XLA where it is worth it; returns what is faster."""
     loop = self._traced
     with _Kept(session):
-      looped = self._time(loop, "LOOP", schedule, session)
+      worth = _WORTH_COMPILING / max(schedule.remaining(), 1)
+      looped = self._time(loop, "LOOP", schedule, session, worth)
       took = f"AUTO: {1000 * looped:.2f} ms a step"
-      if schedule.remaining() * looped < _WORTH_COMPILING:
+      if looped < worth:
         return "LOOP", loop, f"{took}; too short a run to be worth compiling"
       if self._rows.tensors(loop.size, [0]):
         return "LOOP", loop, f"{took}; over rows from disk XLA is slow"
@@ -164,10 +165,11 @@ class Choice:
       return "XLA", block, note
     return "LOOP", loop, note
 
-  def _time(self, block, mode, schedule, session) -> float:
+  def _time(self, block, mode, schedule, session, enough=0.0) -> float:
     """Returns the seconds of a step, the least of a few timings.
 
-    In independent training, of the steps that come next.
+    In independent training, of the steps that come next. One timing below
+    `enough` is the last, as no other would change what follows from it.
     """
     trial = copy.deepcopy(schedule)
     runner = execution.BlockExecution(block, mode, trial, session, self._rows)
@@ -179,8 +181,9 @@ class Choice:
       ran = runner.run(count, lambda unused_steps: False)
       seconds = time.monotonic() - started
       found.append(seconds / len(ran))
-      if len(ran) < count:
-        break  # At a report that is not finite, as the run will say.
+      # Short of the count at a report that is not finite, as the run will say.
+      if len(ran) < count or found[-1] < enough:
+        break
       if seconds < _TIMED_SECONDS and count < block.size:
         count = min(4 * count, block.size)
       else:
