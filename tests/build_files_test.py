@@ -185,6 +185,40 @@ def target_problems(tree: Tree) -> List[str]:
   return problems
 
 
+def _sees(visibility: List[str], package: str) -> bool:
+  """Returns whether a visibility lets a package use a target."""
+  for grant in visibility:
+    of, _, kind = grant[len("//"):].partition(":")
+    if grant == "//visibility:public" or of == package and kind == "__pkg__":
+      return True
+    if kind == "__subpackages__" and f"{package}/".startswith(f"{of}/"):
+      return True
+  return False
+
+
+def visibility_problems(tree: Tree) -> List[str]:
+  """Returns the targets of other folders that Bazel would not show to one."""
+  visibility = {}
+  for folder, rules in tree.builds.items():
+    default = ["//visibility:private"]
+    for rule in rules:
+      if rule["kind"] == "package":
+        default = rule["default_visibility"]
+    for rule in rules:
+      if "name" in rule:
+        visibility[target_label(folder, rule["name"], "")] = rule.get(
+            "visibility", default)
+  problems = []
+  for folder, rules in sorted(tree.builds.items()):
+    used = {other for rule in rules for attribute in ("data", "deps", "srcs")
+            for other in rule.get(attribute, []) if other in visibility}
+    problems += [
+        f"//{folder}: does not see {other}; its visibility is "
+        f"{visibility[other]}"
+        for other in sorted(used) if not _sees(visibility[other], folder)]
+  return problems
+
+
 def proto_problems(tree: Tree) -> List[str]:
   """Returns the protos that are not generated, or with wrong deps."""
   folder = "mtl_graph/protos"
@@ -219,6 +253,9 @@ class ProjectTest(absltest.TestCase):
   def test_every_target_has_a_source(self):
     self.assertEmpty(target_problems(Tree(_ROOT)))
 
+  def test_every_target_is_visible_to_its_users(self):
+    self.assertEmpty(visibility_problems(Tree(_ROOT)))
+
   def test_every_proto_is_generated(self):
     self.assertEmpty(proto_problems(Tree(_ROOT)))
 
@@ -239,6 +276,11 @@ _SMALL = {
         ],
     )""",
     "mtl_graph/BUILD": """
+        package(default_visibility = [
+            "//mtl_graph:__subpackages__",
+            "//tests:__pkg__",
+            "//tools:__pkg__",
+        ])
         py_library(name = "init", srcs = ["__init__.py"])
         py_library(name = "mtl_graph", deps = [":init", "//mtl_graph/model"])
         py_library(
@@ -251,7 +293,7 @@ _SMALL = {
     "mtl_graph/model/BUILD": """
         # Shown by the shortest label.
         load("@rules_python//python:defs.bzl", "py_library")
-        package(default_visibility = ["//visibility:private"])
+        package(default_visibility = ["//mtl_graph:__pkg__"])
         py_library(
             name = "init",
             srcs = ["__init__.py"],
@@ -267,13 +309,18 @@ _SMALL = {
             srcs = ["parts.py"],
             deps = [":init", "//mtl_graph:init"],
         )
-        filegroup(name = "source_files", srcs = glob(["*.py"]) + ["BUILD"])""",
+        filegroup(
+            name = "source_files",
+            srcs = glob(["*.py"]) + ["BUILD"],
+            visibility = ["//:__pkg__"],
+        )""",
     "mtl_graph/model/__init__.py": "",
     "mtl_graph/model/model.py": (
         "import numpy as np\nfrom mtl_graph.model import parts\n"
         "def f():\n  from mtl_graph.config import load\n  return load"),
     "mtl_graph/model/parts.py": "from mtl_graph import __version__",
     "mtl_graph/protos/BUILD": """
+        package(default_visibility = ["//visibility:public"])
         genrule(name = "generate", outs = ["data_pb2.py", "model_pb2.py"])
         py_library(
             name = "data_pb2",
@@ -308,6 +355,7 @@ _SMALL = {
         py_library(
             name = "convert",
             srcs = ["convert.py"],
+            visibility = ["//tests:__subpackages__"],
             deps = ["//mtl_graph"],
         )""",
     "tools/convert.py": "from mtl_graph import train",
@@ -343,7 +391,8 @@ class SmallTreeTest(parameterized.TestCase):
       (root / path).parent.mkdir(parents=True, exist_ok=True)
       (root / path).write_text(text, encoding="utf-8")
     tree = Tree(str(root))
-    return (source_problems(tree) + target_problems(tree) + proto_problems(tree)
+    return (source_problems(tree) + target_problems(tree)
+            + visibility_problems(tree) + proto_problems(tree)
             + root_problems(tree))
 
   def test_sound(self):
@@ -383,6 +432,12 @@ class SmallTreeTest(parameterized.TestCase):
       ("no_source", "tools/BUILD", "py_library(",
        'py_library(name = "other")\n        py_library(',
        ["^//tools:other: has no source"]),
+      ("not_visible", "mtl_graph/BUILD", '"//tests:__pkg__",', "",
+       ["^//tests: does not see //mtl_graph; its visibility is "]),
+      ("not_visible_by_default", "mtl_graph/model/BUILD", "package(", "glob(",
+       ["^//mtl_graph: does not see //mtl_graph/model; .*private"]),
+      ("visible_to_others", "tools/BUILD", "//tests:__sub", "//test:__sub",
+       ["^//tests: does not see //tools:convert; .*//test:"]),
       ("proto_not_generated", "protos/serving.proto", None, "",
        ["^//mtl_graph/protos: outs: found ", "^serving.proto: found "]),
       ("proto_import", "protos/model.proto", "data", "experiment",
