@@ -4,6 +4,7 @@ import collections
 
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.ops import random_bits
 from mtl_graph.ops import shapes
 
 # loss: the combined loss, shape `[]`.
@@ -111,6 +112,137 @@ def uncertainty_weighted_loss(
     loss = tf.reduce_sum(
         present * (task_weights * task_losses + 0.5 * limited))
     return LossOutput(loss, WeightingExtra(task_weights))
+
+
+def revised_uncertainty_loss(
+    task_losses: tf.Tensor,
+    log_variances: tf.Tensor,
+    present: tf.Tensor,
+    min_log_variance: float = -20.0,
+    max_log_variance: float = 20.0,
+    name: str = "revised_uncertainty_loss") -> LossOutput:
+  """Weighs task losses by learned uncertainty, never below zero.
+
+  With `s_t = log c_t^2` and `p_t` 1 if the task has a label in the batch, else
+  0, the combined loss is
+
+  ```
+    sum_t  p_t * (0.5 * exp(-s_t) * loss_t  +  log(1 + exp(s_t)))
+  ```
+
+  Where `uncertainty_weighted_loss` adds `0.5 * s_t`, which falls without bound,
+  this adds what is positive. For a loss that stays as it is, the optimum is
+  `c^2 = (loss + sqrt(loss^2 + 8 loss)) / 4`. It is no likelihood any more.
+
+  See "Auxiliary Tasks in Multi-task Learning" by Liebel and Körner, section 3
+  (https://arxiv.org/abs/1805.06334).
+
+  Args:
+    task_losses: Tensor of scalar task losses, shape `[T]`.
+    log_variances: Tensor of `s_t`, shape `[T]`.
+    present: Tensor of `p_t`, shape `[T]`.
+    min_log_variance: Lower limit of `s_t`.
+    max_log_variance: Upper limit of `s_t`.
+    name: Name scope of the op.
+
+  Returns:
+    A `LossOutput` whose `extra` is a `WeightingExtra`: `0.5 * exp(-s_t)`.
+
+  Raises:
+    ValueError: If the tensors are not vectors of one length.
+  """
+  num_tasks = shapes.check(task_losses, [None], "task_losses", name)
+  shapes.check(log_variances, num_tasks, "log_variances", name)
+  shapes.check(present, num_tasks, "present", name)
+  with tf.name_scope(name):
+    limited = _limit(log_variances, min_log_variance, max_log_variance)
+    task_weights = 0.5 * tf.exp(-limited)
+    loss = tf.reduce_sum(
+        present * (task_weights * task_losses + tf.nn.softplus(limited)))
+    return LossOutput(loss, WeightingExtra(task_weights))
+
+
+def impartial_loss(
+    task_losses: tf.Tensor,
+    log_weights: tf.Tensor,
+    present: tf.Tensor,
+    min_log_weight: float = -20.0,
+    max_log_weight: float = 20.0,
+    name: str = "impartial_loss") -> LossOutput:
+  """Learns weights under which every weighted task loss goes to one (IMTL-L).
+
+  With `s_t` the log of task `t`'s weight and `p_t` 1 if the task has a label in
+  the batch, else 0, the combined loss is
+
+  ```
+    sum_t  p_t * (exp(s_t) * loss_t  -  s_t)
+  ```
+
+  whose optimum for a loss that stays as it is, `s = -log loss`, makes the
+  weighted loss 1, whatever its scale. It is twice `uncertainty_weighted_loss`
+  for squared errors, with `-s` in place of `s`.
+
+  See "Towards Impartial Multi-task Learning" by Liu et al. (ICLR 2021), section
+  3.2.
+
+  Args:
+    task_losses: Tensor of scalar task losses above 0, shape `[T]`.
+    log_weights: Tensor of `s_t`, shape `[T]`.
+    present: Tensor of `p_t`, shape `[T]`.
+    min_log_weight: Lower limit of `s_t`.
+    max_log_weight: Upper limit of `s_t`: that of the weight of a task whose
+      loss goes to zero.
+    name: Name scope of the op.
+
+  Returns:
+    A `LossOutput` whose `extra` is a `WeightingExtra`: `exp(s_t)`.
+
+  Raises:
+    ValueError: If the tensors are not vectors of one length.
+  """
+  num_tasks = shapes.check(task_losses, [None], "task_losses", name)
+  shapes.check(log_weights, num_tasks, "log_weights", name)
+  shapes.check(present, num_tasks, "present", name)
+  with tf.name_scope(name):
+    limited = _limit(log_weights, min_log_weight, max_log_weight)
+    task_weights = tf.exp(limited)
+    loss = tf.reduce_sum(present * (task_weights * task_losses - limited))
+    return LossOutput(loss, WeightingExtra(task_weights))
+
+
+def randomly_weighted_loss(
+    task_losses: tf.Tensor,
+    key: int,
+    step: tf.Tensor,
+    name: str = "randomly_weighted_loss") -> LossOutput:
+  """Draws the weights of the task losses anew at every step (RLW).
+
+  ```
+    sum_t  w_t * loss_t,    w = softmax(z),    z_t ~ Normal(0, 1)
+  ```
+
+  The weights add up to 1: against a plain sum, the loss is T times smaller.
+
+  See "Reasonable Effectiveness of Random Weighting: A Litmus Test for
+  Multi-Task Learning" by Lin et al., section 3
+  (https://arxiv.org/abs/2111.10603).
+
+  Args:
+    task_losses: Tensor of scalar task losses, shape `[T]`.
+    key: A number that tells this draw from others; see `random_bits`.
+    step: Step at which the weights are drawn, integer scalar.
+    name: Name scope of the op.
+
+  Returns:
+    A `LossOutput` whose `extra` is a `WeightingExtra`.
+
+  Raises:
+    ValueError: If `task_losses` is not a vector.
+  """
+  num_tasks, = shapes.check(task_losses, [None], "task_losses", name)
+  with tf.name_scope(name):
+    normal = random_bits.standard_normal(num_tasks, key, step)
+    return weighted_sum_loss(task_losses, tf.nn.softmax(normal))
 
 
 def _limit(values, low, high):

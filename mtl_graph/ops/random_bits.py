@@ -1,6 +1,7 @@
 """Random bits that are a function of a key, the same in every execution."""
 
 import hashlib
+import math
 
 import tensorflow.compat.v1 as tf
 
@@ -78,6 +79,41 @@ def random_bits(
     start = _mix(tf.cast(step, tf.uint32))
     start = _mix(start + tf.constant(key & 0xffffffff, tf.uint32))
     return _mix(tf.cast(tf.range(count), tf.uint32) + start)
+
+
+def standard_normal(
+    count: int,
+    key: int,
+    step: tf.Tensor,
+    name: str = "standard_normal") -> tf.Tensor:
+  """Draws numbers of the standard normal distribution.
+
+  ```
+    z_i = sqrt(-2 log u_i) cos(2 pi v_i)
+  ```
+
+  with `u` and `v` uniform (Box and Muller 1958); `u` is at least 2^-25, so that
+  no number lies beyond 5.9.
+
+  Args:
+    count: How many numbers.
+    key: A number that tells this draw from others, such as `key_of(...)`.
+    step: Step at which the numbers are drawn, integer scalar.
+    name: Name scope of the op.
+
+  Returns:
+    A float32 Tensor of shape `[count]`.
+
+  Raises:
+    ValueError: If `step` is not a scalar.
+  """
+  with tf.name_scope(name):
+    bits = random_bits(2 * count, key, step)
+    # 24 bits, as many as a float32 holds, in the middles of their intervals.
+    high = tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32))
+    uniform = (tf.cast(high, tf.float32) + 0.5) * 2.0 ** -24
+    u, v = uniform[:count], uniform[count:]
+    return tf.sqrt(-2.0 * tf.math.log(u)) * tf.cos(2.0 * math.pi * v)
 
 
 def keep_mask(

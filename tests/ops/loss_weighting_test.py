@@ -189,5 +189,108 @@ class UncertaintyWeightedLossTest(parameterized.TestCase, tf.test.TestCase):
           *[tf.placeholder(tf.float32, s) for s in shapes])
 
 
+def _learned(op, losses, logs, present=None, **limits):
+  """Returns loss, weights, and gradients by task losses and what is learned."""
+  with tf.Graph().as_default(), tf.Session() as session:
+    losses, logs = tf.constant(losses, tf.float32), tf.constant(logs,
+                                                                tf.float32)
+    present = np.ones(losses.shape[0]) if present is None else present
+    output = op(losses, logs, tf.constant(present, tf.float32), **limits)
+    return session.run([output.loss, output.extra.task_weights,
+                        *tf.gradients(output.loss, [losses, logs])])
+
+
+class RevisedUncertaintyLossTest(tf.test.TestCase):
+
+  def test_matches_formula(self):
+    losses, s = np.array([0.3, 2.0, 0.7]), np.array([-1.5, 0.4, 2.0])
+    present = np.array([1.0, 0.0, 1.0])
+    loss, weights, by_loss, by_s = _learned(
+        loss_weighting.revised_uncertainty_loss, losses, s, present)
+    squared = np.exp(s)
+    self.assertAllClose(loss, np.sum(present * (
+        losses / (2 * squared) + np.log(1 + squared))), rtol=1e-6)
+    self.assertAllClose(weights, 1 / (2 * squared), rtol=1e-6)
+    self.assertAllClose(by_loss, present / (2 * squared), rtol=1e-6)
+    self.assertAllClose(by_s, present * (
+        squared / (1 + squared) - losses / (2 * squared)), rtol=1e-5)
+
+  def test_optimum_in_closed_form(self):
+    losses = np.array([0.01, 0.3, 5.0])
+    optimum = (losses + np.sqrt(losses ** 2 + 8 * losses)) / 4
+    by_s = _learned(loss_weighting.revised_uncertainty_loss, losses,
+                    np.log(optimum))[3]
+    self.assertAllClose(by_s, np.zeros(3), atol=1e-6)
+
+  def test_never_below_zero(self):
+    loss = _learned(loss_weighting.revised_uncertainty_loss, [0.0, 1e-9],
+                    [-15.0, -9.0])[0]
+    self.assertGreaterEqual(loss, 0.0)
+
+
+class ImpartialLossTest(tf.test.TestCase):
+
+  def test_is_twice_the_uncertainty_of_squared_errors(self):
+    losses, s = np.array([0.3, 2.0, 0.7]), np.array([-1.5, 0.4, 2.0])
+    present = np.array([1.0, 0.0, 1.0])
+    loss, weights, by_loss, by_s = _learned(
+        loss_weighting.impartial_loss, losses, -s, present)
+    other = _uncertainty(losses, s, np.full(3, 0.5), np.ones(3), present)
+    self.assertAllClose(loss, 2 * other[0])
+    self.assertAllClose(weights, 2 * other[1])
+    self.assertAllClose(by_loss, 2 * other[2])
+    self.assertAllClose(by_s, -2 * other[3])
+
+  def test_optimum_makes_every_weighted_loss_one(self):
+    losses = np.array([0.01, 0.3, 500.0])
+    _, weights, _, by_s = _learned(loss_weighting.impartial_loss, losses,
+                                   -np.log(losses))
+    self.assertAllClose(weights * losses, np.ones(3), rtol=1e-5)
+    self.assertAllClose(by_s, np.zeros(3), atol=1e-5)
+
+  def test_limits(self):
+    weights = _learned(loss_weighting.impartial_loss, [1.0, 1.0], [9.0, -9.0],
+                       min_log_weight=-2.0, max_log_weight=3.0)[1]
+    self.assertAllClose(weights, np.exp([3.0, -2.0]), rtol=1e-5)
+
+
+class RandomlyWeightedLossTest(tf.test.TestCase):
+
+  def _weights(self, steps, tasks=3, key=7):
+    with tf.Graph().as_default(), tf.Session() as session:
+      step = tf.placeholder(tf.int64, [])
+      output = loss_weighting.randomly_weighted_loss(tf.ones([tasks]), key,
+                                                     step)
+      return np.array([session.run(output.extra.task_weights, {step: n})
+                       for n in range(steps)])
+
+  def test_weights_are_drawn_anew_at_every_step(self):
+    weights = self._weights(400)
+    self.assertAllClose(weights.sum(1), np.ones(400), rtol=1e-5)
+    self.assertLen({tuple(row) for row in weights.tolist()}, 400)
+    # Tasks are treated alike.
+    self.assertAllClose(weights.mean(0), np.full(3, 1 / 3), atol=0.03)
+
+  def test_logs_of_ratios_are_normal(self):
+    weights = self._weights(2000)
+    ratios = np.log(weights[:, 0] / weights[:, 1])
+    # A difference of two standard normals, of variance 2.
+    self.assertAllClose(ratios.mean(), 0.0, atol=0.1)
+    self.assertAllClose(ratios.var(), 2.0, atol=0.2)
+
+  def test_depends_on_key_and_step_alone(self):
+    self.assertAllEqual(self._weights(3), self._weights(3))
+    self.assertNotAllClose(self._weights(3), self._weights(3, key=8))
+
+  def test_xla_draws_the_same(self):
+    with tf.Graph().as_default(), tf.Session() as session:
+      compiled = tf.function(
+          lambda step: loss_weighting.randomly_weighted_loss(
+              tf.ones([3]), 7, step).extra.task_weights,
+          jit_compile=True, autograph=False)(tf.constant(2, tf.int64))
+      self.assertAllClose(session.run(compiled), self._weights(3)[2],
+                          rtol=1e-5)
+
+
 if __name__ == "__main__":
   absltest.main()

@@ -226,5 +226,25 @@ class KeepMaskTest(parameterized.TestCase):
       random_bits.keep_mask(tf.zeros([3]), rate, 1, 0)
 
 
+class StandardNormalTest(tf.test.TestCase):
+
+  def test_moments_and_tails(self):
+    with tf.Graph().as_default(), tf.Session() as session:
+      found = session.run(random_bits.standard_normal(
+          100000, 3, tf.constant(5))).astype(np.float64)
+    # Each within five standard errors of what a standard normal has.
+    self.assertAllClose(found.mean(), 0.0, atol=5 / 316)
+    self.assertAllClose(found.var(), 1.0, atol=5 * 2 ** 0.5 / 316)
+    self.assertAllClose((found ** 3).mean(), 0.0, atol=5 * 15 ** 0.5 / 316)
+    self.assertAllClose((found ** 4).mean(), 3.0, atol=5 * 96 ** 0.5 / 316)
+    self.assertAllClose((np.abs(found) > 1.96).mean(), 0.05, atol=0.0035)
+
+  def test_neighbours_do_not_hang_together(self):
+    with tf.Graph().as_default(), tf.Session() as session:
+      draws = session.run([random_bits.standard_normal(10000, key, step)
+                           for key, step in ((3, 5), (3, 6), (4, 5))])
+    self.assertAllClose(np.corrcoef(draws), np.eye(3), atol=0.05)
+
+
 if __name__ == "__main__":
   absltest.main()
