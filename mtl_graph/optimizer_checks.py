@@ -26,7 +26,7 @@ def check(optimizer: optimizers_pb2.Optimizer, path: str,
   if kind is None:
     return
   rule, path = getattr(optimizer, kind), f"{path}.{kind}"
-  _check_learning_rate(rule.learning_rate, f"{path}.learning_rate", report,
+  check_learning_rate(rule.learning_rate, f"{path}.learning_rate", report,
                        may_be_zero=kind not in _RATE_ABOVE_ZERO)
   for field in rule.DESCRIPTOR.fields:
     value = getattr(rule, field.name)
@@ -59,7 +59,17 @@ def check_weight_decay(group, optimizer: optimizers_pb2.Optimizer, path: str,
            f"{kind}")
 
 
-def _check_learning_rate(rate, path, report, may_be_zero) -> None:
+def check_learning_rate(rate: optimizers_pb2.LearningRate, path: str,
+                        report: field_checks.Report, may_be_zero: bool = True
+                        ) -> None:
+  """Reports what is wrong with a learning rate.
+
+  Args:
+    rate: The `LearningRate` message.
+    path: Where it sits.
+    report: Takes a field path and a problem.
+    may_be_zero: Whether its values may be 0.
+  """
   def from_zero(message, field, path):
     if may_be_zero:
       field_checks.at_least(message, field, 0, path, report)

@@ -2,7 +2,7 @@
 
 import collections
 import math
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence
 
 from mtl_graph import layer_outline
 from mtl_graph import sharing_outline
@@ -10,6 +10,7 @@ from mtl_graph import task_graph
 from mtl_graph import vocabularies
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import features_pb2
+from mtl_graph.protos import joint_pb2
 from mtl_graph.protos import model_pb2
 
 # The metrics of a task by the kind of its head, `loss` being its task loss.
@@ -93,6 +94,22 @@ def build(experiment: experiment_pb2.Experiment,
       if not task.no_loss:
         outline.variables[f"log_variance/{task.name}"] = []
   return outline
+
+
+def kernel_of(grad_norm: joint_pb2.GradNorm, variables: Iterable[str]) -> str:
+  """Returns the name of the kernel by which GradNorm measures gradients.
+
+  Args:
+    grad_norm: The `GradNorm` message.
+    variables: Names of the trainable variables.
+
+  Returns:
+    The one that is stated, else that of the trunk's last layer; "" if there is
+    none.
+  """
+  kernels = [name for name in variables
+             if name.startswith("trunk/") and name.endswith("/kernel")]
+  return grad_norm.kernel or (kernels[-1] if kernels else "")
 
 
 def _report_idle(model, report) -> None:

@@ -4,6 +4,7 @@ from typing import Collection, Sequence
 
 from mtl_graph import field_checks
 from mtl_graph import independent_checks
+from mtl_graph import joint_checks
 from mtl_graph import optimizer_checks
 from mtl_graph import ownership
 from mtl_graph import row_sets
@@ -29,13 +30,7 @@ def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
     if training.HasField("num_rounds"):
       report("training.num_rounds", f"found {training.num_rounds}; allowed: in "
              "independent training only; joint training takes num_steps")
-    loss = field_checks.kind_of(training.joint.loss, "kind",
-                                "training.joint.loss", report)
-    if loss == "uncertainty":
-      _check_uncertainty(training.joint.loss.uncertainty, report)
-    if training.joint.HasField("gradient_balancing"):
-      report("training.joint.gradient_balancing",
-             f"{field_checks.NOT_BUILT}; allowed: leave it out")
+    joint_checks.check(experiment, variables, report)
   _check_groups(training, report)
   owned = _claim(training, variables, report)
   _check_lazy(training, owned, penalized, report)
@@ -126,18 +121,6 @@ def _check_rename(rename, path, scopes, earlier, variables, report) -> None:
                           or ownership.within(s, here) for s in scopes):
     report(f"{path}.here", f"found '{here}', of which nothing is taken; "
            f"allowed: what lies in `scope`: {', '.join(scopes)}")
-
-
-def _check_uncertainty(uncertainty, report) -> None:
-  path = "training.joint.loss.uncertainty"
-  low, high = uncertainty.min_log_variance, uncertainty.max_log_variance
-  if not low < high:
-    report(f"{path}.min_log_variance", f"found {low:g}; allowed: below "
-           f"max_log_variance, {high:g}")
-  elif not low <= uncertainty.initial_log_variance <= high:
-    report(f"{path}.initial_log_variance",
-           f"found {uncertainty.initial_log_variance:g}; allowed: {low:g} to "
-           f"{high:g}")
 
 
 def _claim(training, variables, report):

@@ -26,6 +26,7 @@ _FLOORS = {
     "mtl_graph.folds": 1,
     "mtl_graph.independent_checks": 1,
     "mtl_graph.input_checks": 1,
+    "mtl_graph.joint_checks": 1,
     "mtl_graph.layer_checks": 1,
     "mtl_graph.layer_outline": 1,
     "mtl_graph.model_checks": 1,

@@ -42,6 +42,7 @@ class Graph(NamedTuple):
     counters: In independent training the variable that counts each task's
       iterations, by task.
     log_variances: The log variance of each task, where they are learned.
+    remembered: What `weighting.memory` returned.
     averaged: Pairs of an average and its variable, where averages are kept.
     outline: The `layer_outline.Outline` of the experiment.
     gate_use: How many numbers measure the use of gates, at most.
@@ -61,6 +62,7 @@ class Graph(NamedTuple):
   reached: Dict[str, Set[str]]
   counters: Dict[str, tf.Variable]
   log_variances: Dict[str, tf.Variable]
+  remembered: Dict[str, tf.Variable]
   averaged: List[Tuple[tf.Variable, tf.Variable]]
   outline: layer_outline.Outline
   gate_use: int
@@ -144,7 +146,8 @@ def build(experiment: experiment_pb2.Experiment,
     return Graph(graph, global_step, raw, transformed, batch, predictions,
                  tf.stack(list(row_losses.values()), 1), groups, owned,
                  {v.op.name: v for v in variables}, reached, counters,
-                 log_variances, pairs, outline.build(experiment),
+                 log_variances, weighting.memory(loss, trained), pairs,
+                 outline.build(experiment),
                  sum(len(g.experts) + 1 for g in network.gates.values()), {})
 
 

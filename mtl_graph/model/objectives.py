@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from mtl_graph import task_graph
 from mtl_graph.model import graphs
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import joint_pb2
 from mtl_graph.protos import training_pb2
 
 
@@ -24,7 +25,7 @@ class Objective(NamedTuple):
     source: Name of the source that batches are drawn from; "" for all rows.
   """
   tasks: List[str]
-  loss: training_pb2.LossIntegration
+  loss: joint_pb2.LossIntegration
   groups: List[training_pb2.VariableGroup]
   variables: Dict[str, List[tf.Variable]]
   counter: tf.Variable
@@ -52,7 +53,7 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph
         trained, {g.name: model.variables[g.name] for g in trained},
         model.global_step, experiment.data.batch_size)]
   groups = {group.name: group for group in model.groups}
-  alone = training_pb2.LossIntegration(sum=training_pb2.Sum())
+  alone = joint_pb2.LossIntegration(sum=joint_pb2.Sum())
   return [Objective(
       [task.name], alone, [groups[task.name]],
       {task.name: model.variables[task.name]}, model.counters[task.name],

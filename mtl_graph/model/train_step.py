@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import outline
 from mtl_graph import task_graph
 from mtl_graph.data import batches
 from mtl_graph.data import features as features_lib
@@ -16,7 +17,6 @@ from mtl_graph.model import graphs
 from mtl_graph.model import losses
 from mtl_graph.model import objectives
 from mtl_graph.model import optimizers
-from mtl_graph.model import variable_groups
 from mtl_graph.model import weighting
 from mtl_graph.model.sharing import column_penalties
 from mtl_graph.ops import expert_mixing
@@ -68,6 +68,8 @@ class _Pass(NamedTuple):
     task_weights: Factor on each task's loss, shape `[T]`.
     total: The total loss, shape `[]`.
     gates: What is measured of gates, shape `[S]`.
+    after: Where the losses of the same batch are asked for once the variables
+      are updated: computes them, and returns the ops that remember them.
   """
   gradients: Dict[str, List[Optional[tf.Tensor]]]
   task_losses: tf.Tensor
@@ -75,6 +77,7 @@ class _Pass(NamedTuple):
   task_weights: tf.Tensor
   total: tf.Tensor
   gates: tf.Tensor
+  after: Optional[Callable[[], List[tf.Operation]]] = None
 
 
 def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
@@ -107,7 +110,7 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
 
   def run(number):
     return _run_batch(experiment, model, objective, batch_of(number), number,
-                      updates, gate_names)
+                      step, updates, gate_names)
 
   first = run(step if count == 1 else step * count)
   _check_reached(model.groups, training.group, first.gradients)
@@ -136,6 +139,9 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
           optimizer, scope, clipped[name], objective.variables[name],
           conditions.get(name), optimizers.weight_decay(
               message, rates[name], group.weight_decay)))
+  if done.after is not None:
+    with tf.control_dependencies(applied):
+      applied += done.after()
   if model.averaged:
     updated = {v.ref() for some in objective.variables.values() for v in some}
     with tf.control_dependencies(applied):
@@ -165,23 +171,37 @@ def _count(applied, objective, model) -> tf.Operation:
   return optimizers.group([*applied, counted], model.global_step)
 
 
-def _run_batch(experiment, model, objective, batch, number, updates, gate_names
-               ) -> _Pass:
+def _run_batch(experiment, model, objective, batch, number, step, updates,
+               gate_names) -> _Pass:
   """Goes forward and backward over one batch."""
   tasks = [t for t in experiment.model.task if t.name in objective.tasks]
-  network = graphs.forward(experiment, features_lib.Transformed(
-      batch.numbers, batch.ids), number, updates, wanted=objective.tasks)
-  task_losses = losses.build(experiment.model.task, network.logits,
-                             batch.labels, batch.weights)
-  combined = weighting.build(objective.loss, tasks, task_losses)
+
+  def forward(moving):
+    network = graphs.forward(experiment, features_lib.Transformed(
+        batch.numbers, batch.ids), number, moving, wanted=objective.tasks)
+    return network, losses.build(experiment.model.task, network.logits,
+                                 batch.labels, batch.weights)
+
+  network, task_losses = forward(updates)
+  combined = weighting.build(
+      objective.loss, tasks, task_losses, step, experiment.seed,
+      model.remembered, model.trainable.get(
+          outline.kernel_of(objective.loss.grad_norm, model.trainable)))
+  updates += combined.updates
   total = _add_penalties(combined.loss, experiment, model, objective, network)
   gradients = gradients_lib.densify(
       gradients_lib.build(total, objective.variables),
       _least_rows(experiment.training, objective.groups))
+
+  def after():
+    found = forward([])[1]
+    return combined.after(tf.stack([task_losses_ops.mean(found[task.name])
+                                    for task in tasks]))
   return _Pass(gradients, combined.task_losses,
                tf.stack([task_losses[task.name].weight for task in tasks]),
                combined.task_weights, total,
-               _measure_gates(network.gates, gate_names))
+               _measure_gates(network.gates, gate_names),
+               after if combined.after else None)
 
 
 def _least_rows(training, groups) -> Dict[str, int]:
@@ -295,51 +315,6 @@ def unpack_report(report: np.ndarray, sizes: Report) -> Report:
   """
   parts = Report(*np.split(report, np.cumsum(sizes)[:-1], axis=-1))
   return parts._replace(total=parts.total[..., 0])
-
-
-def gradient_cosines(experiment: experiment_pb2.Experiment, model: graphs.Graph,
-                     batch: batches.Batch, number: tf.Tensor
-                     ) -> Dict[Tuple[str, str], tf.Tensor]:
-  """Measures how far tasks agree on where shared variables should go.
-
-  ```
-    cos_ij = <g_i, g_j> / (|g_i| |g_j|)
-  ```
-
-  with `g_i` the gradient of task i's loss in the shared variables that are
-  trained. Below zero, a step for one task is a step against the other.
-
-  Args:
-    experiment: The experiment, valid.
-    model: What `graphs.build` returned.
-    batch: Rows.
-    number: Number of the batch, which keys dropout.
-
-  Returns:
-    A dict from pairs of tasks to scalars; empty where nothing is shared.
-  """
-  tasks = experiment.model.task
-  logits = graphs.forward(experiment, features_lib.Transformed(
-      batch.numbers, batch.ids), number).logits
-  task_losses = losses.build(tasks, logits, batch.labels, batch.weights)
-  trained = {v.op.name: v for group in model.groups if not group.frozen
-             for v in model.variables[group.name]}
-  shared = [trained[name] for name in variable_groups.shared_names(
-      [task.name for task in tasks], list(trained))]
-  if not shared:
-    return {}
-  flat = {}
-  for task, loss in task_losses.items():
-    gradients = tf.gradients(task_losses_ops.mean(loss), shared,
-                             unconnected_gradients="zero")
-    flat[task] = tf.concat(
-        [tf.reshape(tf.convert_to_tensor(g), [-1]) for g in gradients], 0)
-  names = list(flat)
-  return {
-      (a, b): tf.math.divide_no_nan(
-          tf.reduce_sum(flat[a] * flat[b]),
-          tf.norm(flat[a]) * tf.norm(flat[b]))
-      for i, a in enumerate(names) for b in names[i + 1:]}
 
 
 def _check_reached(groups, stated, gradients):

@@ -1,34 +1,121 @@
 """Makes one loss of the task losses."""
 
-import collections
-from typing import Mapping, Sequence
+from typing import (Callable, Dict, List, Mapping, NamedTuple, Optional,
+                    Sequence)
 
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph.model import losses
+from mtl_graph.model import schedules
+from mtl_graph.ops import adaptive_weights
 from mtl_graph.ops import loss_weighting
+from mtl_graph.ops import random_bits
+from mtl_graph.ops import scalarizations
 from mtl_graph.ops import task_losses as task_losses_ops
+from mtl_graph.protos import joint_pb2
 from mtl_graph.protos import layers_pb2
 from mtl_graph.protos import model_pb2
-from mtl_graph.protos import training_pb2
 
-# loss: the total loss, shape [].
-# task_losses: mean loss of each task, 0 without labels, shape [T].
-# task_weights: the factor on each, shape [T].
-Combined = collections.namedtuple(
-    "Combined", ["loss", "task_losses", "task_weights"])
+# What is remembered of each task from step to step, in the beginning.
+_STARTS = {
+    "dynamic_weight_average": adaptive_weights.DYNAMIC_START,
+    "grad_norm": adaptive_weights.GRAD_NORM_START,
+    "famo": adaptive_weights.FAMO_START,
+    "smooth_chebyshev": (0.0, 0.0),
+}
 
 
-def build(integration: training_pb2.LossIntegration,
+class Combined(NamedTuple):
+  """One loss.
+
+  Attributes:
+    loss: The total loss, shape `[]`.
+    task_losses: Mean loss of each task, 0 without labels, shape `[T]`.
+    task_weights: The factor on each; where the total is no weighted sum, its
+      derivative by each; shape `[T]`.
+    updates: Ops that remember what the next step is to know; they depend on all
+      that reads what they assign.
+    after: Given the mean losses that the same batch has after the step, shape
+      `[T]`, returns further such ops. None: they are not asked for.
+  """
+  loss: tf.Tensor
+  task_losses: tf.Tensor
+  task_weights: tf.Tensor
+  updates: List[tf.Operation]
+  after: Optional[Callable[[tf.Tensor], List[tf.Operation]]]
+
+
+class _Batch(NamedTuple):
+  """What the methods see of a batch.
+
+  Attributes:
+    tasks: The `Task` messages.
+    sums: Summed, weighted losses of its rows, shape `[T]`.
+    weights: Summed weights of its rows, shape `[T]`.
+    means: Mean losses, 0 without labels, shape `[T]`.
+    present: 1 for tasks with a label, 0 for others, shape `[T]`.
+    step: Number of the step, int64 scalar.
+    seed: Seed of the experiment.
+    kernel: The kernel by which GradNorm measures gradients.
+    memory: What is remembered, shape `[T, S]`; None: nothing.
+  """
+  tasks: Sequence[model_pb2.Task]
+  sums: tf.Tensor
+  weights: tf.Tensor
+  means: tf.Tensor
+  present: tf.Tensor
+  step: tf.Tensor
+  seed: int
+  kernel: Optional[tf.Variable]
+  memory: Optional[tf.Tensor]
+
+
+def log_variance(task: str, initial: float) -> tf.Variable:
+  """Makes (or reuses) a task's log variance, `log_variance/<task>`."""
+  with tf.variable_scope("log_variance", reuse=tf.AUTO_REUSE):
+    return tf.get_variable(task, [],
+                           initializer=tf.constant_initializer(initial))
+
+
+def memory(integration: joint_pb2.LossIntegration, tasks: Sequence[str]
+           ) -> Dict[str, tf.Variable]:
+  """Makes the variables of what a method remembers from step to step.
+
+  Args:
+    integration: The `LossIntegration` message.
+    tasks: Names of the tasks that have a loss.
+
+  Returns:
+    A variable `task_weighting/<task>` by task, not trainable; none where the
+    method remembers nothing.
+  """
+  kind = integration.WhichOneof("kind")
+  if kind not in _STARTS or (kind == "smooth_chebyshev" and
+                             not integration.smooth_chebyshev.warm_up_steps):
+    return {}
+  with tf.variable_scope("task_weighting"):
+    return {task: tf.get_variable(
+        task, initializer=tf.constant(_STARTS[kind]), trainable=False)
+            for task in tasks}
+
+
+def build(integration: joint_pb2.LossIntegration,
           tasks: Sequence[model_pb2.Task],
-          task_losses: Mapping[str, task_losses_ops.TaskLoss]) -> Combined:
+          task_losses: Mapping[str, task_losses_ops.TaskLoss], step: tf.Tensor,
+          seed: int = 0,
+          remembered: Optional[Mapping[str, tf.Variable]] = None,
+          kernel: Optional[tf.Variable] = None) -> Combined:
   """Combines the task losses of a batch.
 
   Args:
     integration: The `LossIntegration` message.
     tasks: The `Task` messages.
     task_losses: A `TaskLoss` by task.
+    step: Number of the step, int64 scalar.
+    seed: Seed of the experiment.
+    remembered: What `memory` returned.
+    kernel: The kernel by which GradNorm measures gradients.
 
   Returns:
     A `Combined`.
@@ -36,11 +123,147 @@ def build(integration: training_pb2.LossIntegration,
   Raises:
     ConfigError: If the method is not built.
   """
+  kind = integration.WhichOneof("kind")
+  if kind not in _METHODS:
+    raise config.ConfigError("training.joint.loss", f"found '{kind}'; allowed: "
+                             "one that this version builds")
+  mine = [task_losses[task.name] for task in tasks]
   with tf.name_scope("weighting"):
-    means = tf.stack([task_losses_ops.mean(task_losses[task.name])
-                      for task in tasks])
-    output = _combine(integration, tasks, task_losses, means)
-  return Combined(output.loss, means, output.extra.task_weights)
+    weights = tf.stack([loss.weight for loss in mine])
+    batch = _Batch(
+        tasks, tf.stack([loss.sum for loss in mine]), weights,
+        tf.stack([task_losses_ops.mean(loss) for loss in mine]),
+        tf.cast(weights > 0, tf.float32), step, seed, kernel,
+        tf.stack([remembered[task.name].read_value() for task in tasks])
+        if remembered else None)
+
+    def remember(values):
+      rows = tf.unstack(values)
+      return [remembered[task.name].assign(row, read_value=False)
+              for task, row in zip(tasks, rows)]
+
+    return _METHODS[kind](getattr(integration, kind), batch, remember)
+
+
+def _plain(output, batch, updates=(), after=None) -> Combined:
+  return Combined(output.loss, batch.means, output.extra.task_weights,
+                  list(updates), after)
+
+
+def _sum(unused_message, batch, unused_remember):
+  return _plain(loss_weighting.weighted_sum_loss(
+      batch.means, tf.ones([len(batch.tasks)])), batch)
+
+
+def _weighted_sum(message, batch, unused_remember):
+  weights = tf.constant([task.weight for task in batch.tasks], tf.float32)
+  factors = {schedule.task: schedules.learning_rate(schedule.factor, batch.step)
+             for schedule in message.schedule}
+  if factors:
+    weights *= tf.stack([factors.get(task.name, tf.constant(1.0))
+                         for task in batch.tasks])
+  return _plain(loss_weighting.weighted_sum_loss(batch.means, weights), batch)
+
+
+def _uncertainty(message, batch, unused_remember):
+  form, likelihoods = message.form, [losses.likelihood(t) for t in batch.tasks]
+  logs = tf.stack([log_variance(task.name, message.initial_log_variance)
+                   for task in batch.tasks])
+  low, high = message.min_log_variance, message.max_log_variance
+  if form == joint_pb2.Uncertainty.NON_NEGATIVE:
+    return _plain(loss_weighting.revised_uncertainty_loss(
+        batch.means, logs, batch.present, low, high), batch)
+  if form == joint_pb2.Uncertainty.IMPARTIAL:
+    return _plain(loss_weighting.impartial_loss(
+        batch.means, -logs, batch.present, -high, -low), batch)
+  return _plain(loss_weighting.uncertainty_weighted_loss(
+      batch.means, logs, tf.constant([l.scale for l in likelihoods]),
+      tf.constant([l.exponent for l in likelihoods]), batch.present, low, high),
+                batch)
+
+
+def _geometric_mean(unused_message, batch, unused_remember):
+  return _plain(scalarizations.geometric_mean_loss(batch.means, batch.present),
+                batch)
+
+
+def _log_sum(unused_message, batch, unused_remember):
+  return _plain(scalarizations.log_sum_loss(batch.means, batch.present), batch)
+
+
+def _smooth_chebyshev(message, batch, remember):
+  smoothness, steps = message.smoothness, message.warm_up_steps
+  if not steps:
+    return _plain(scalarizations.smooth_chebyshev_loss(
+        batch.means, batch.present, smoothness), batch)
+  sums, weights = tf.unstack(batch.memory, axis=1)
+  warm = batch.step >= steps
+  # A task without any label in the warm-up is measured as it is.
+  nadir = tf.where(sums > 0, tf.math.divide_no_nan(sums, weights),
+                   tf.ones_like(sums))
+  output = scalarizations.smooth_chebyshev_loss(batch.means, batch.present,
+                                                smoothness, nadir)
+  before = loss_weighting.weighted_sum_loss(batch.means,
+                                            tf.ones([len(batch.tasks)]))
+  kept = 1.0 - tf.cast(warm, tf.float32)
+  return Combined(
+      tf.where(warm, output.loss, before.loss), batch.means,
+      tf.where(warm, output.extra.task_weights, before.extra.task_weights),
+      remember(tf.stop_gradient(tf.stack(
+          [sums + kept * batch.sums, weights + kept * batch.weights], 1))),
+      None)
+
+
+def _dynamic_weight_average(message, batch, remember):
+  found = adaptive_weights.dynamic_weight_average(
+      batch.sums, batch.weights, batch.memory, batch.step, message.window_steps,
+      message.temperature)
+  return _plain(loss_weighting.weighted_sum_loss(
+      batch.means, found.task_weights), batch, remember(found.state))
+
+
+def _random_weights(unused_message, batch, unused_remember):
+  return _plain(loss_weighting.randomly_weighted_loss(
+      batch.means, random_bits.key_of(batch.seed, "random_weights"),
+      batch.step), batch)
+
+
+def _grad_norm(message, batch, remember):
+  gradients = [tf.gradients(mean, batch.kernel)[0]
+               for mean in tf.unstack(batch.means)]
+  norms = tf.stack([tf.zeros([]) if g is None else tf.norm(g)
+                    for g in gradients])
+  found = adaptive_weights.grad_norm(
+      batch.means, norms, batch.present, batch.memory, batch.step,
+      message.alpha, message.learning_rate)
+  return _plain(loss_weighting.weighted_sum_loss(
+      batch.means, found.task_weights), batch, remember(found.state))
+
+
+def _famo(message, batch, remember):
+  weights = adaptive_weights.famo_weights(batch.means, batch.present,
+                                          batch.memory)
+
+  def after(means):
+    return remember(adaptive_weights.famo_update(
+        batch.means, means, batch.present, batch.memory, batch.step,
+        message.learning_rate, message.decay))
+  return _plain(loss_weighting.weighted_sum_loss(batch.means, weights), batch,
+                after=after)
+
+
+_METHODS = {
+    "sum": _sum,
+    "weighted_sum": _weighted_sum,
+    "uncertainty": _uncertainty,
+    "dynamic_weight_average": _dynamic_weight_average,
+    "geometric_mean": _geometric_mean,
+    "log_sum": _log_sum,
+    "random_weights": _random_weights,
+    "grad_norm": _grad_norm,
+    "famo": _famo,
+    "smooth_chebyshev": _smooth_chebyshev,
+}
 
 
 def add_penalties(loss: tf.Tensor,
@@ -69,38 +292,3 @@ def add_penalties(loss: tf.Tensor,
       if penalty is not None and penalty.l2:
         terms.append(penalty.l2 * tf.nn.l2_loss(variable))
     return tf.add_n([loss] + terms) if terms else loss
-
-
-def _combine(integration, tasks, task_losses, means):
-  kind = integration.WhichOneof("kind")
-  if kind == "sum":
-    return loss_weighting.weighted_sum_loss(means, tf.ones([len(tasks)]))
-  if kind == "weighted_sum":
-    return loss_weighting.weighted_sum_loss(
-        means, tf.constant([task.weight for task in tasks], tf.float32))
-  if kind == "uncertainty":
-    return _uncertainty(integration.uncertainty, tasks, task_losses, means)
-  raise config.ConfigError("training.joint.loss", f"found '{kind}'; allowed: "
-                           "one that this version builds")
-
-
-def log_variance(task: str, initial: float) -> tf.Variable:
-  """Makes (or reuses) a task's log variance, `log_variance/<task>`."""
-  with tf.variable_scope("log_variance", reuse=tf.AUTO_REUSE):
-    return tf.get_variable(task, [],
-                           initializer=tf.constant_initializer(initial))
-
-
-def _uncertainty(uncertainty, tasks, task_losses, means):
-  likelihoods = [losses.likelihood(task) for task in tasks]
-  present = tf.stack([tf.cast(task_losses[task.name].weight > 0, tf.float32)
-                      for task in tasks])
-  return loss_weighting.uncertainty_weighted_loss(
-      means,
-      tf.stack([log_variance(task.name, uncertainty.initial_log_variance)
-                for task in tasks]),
-      tf.constant([l.scale for l in likelihoods]),
-      tf.constant([l.exponent for l in likelihoods]),
-      present,
-      uncertainty.min_log_variance,
-      uncertainty.max_log_variance)

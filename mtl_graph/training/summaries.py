@@ -24,7 +24,7 @@ class Summaries:
       model: The graph.
       session: A session on it.
       model_dir: The run's folder.
-      cosines: What `train_step.gradient_cosines` returned, or nothing.
+      cosines: What `gradient_cosines.build` returned, or nothing.
     """
     self._experiment = experiment
     self._model = model

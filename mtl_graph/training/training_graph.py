@@ -9,6 +9,7 @@ from mtl_graph.checkpoints import checkpoints as checkpoints_lib
 from mtl_graph.data import mixing
 from mtl_graph.data import splits
 from mtl_graph.data import statistics
+from mtl_graph.model import gradient_cosines
 from mtl_graph.model import graphs
 from mtl_graph.model import objectives as objectives_lib
 from mtl_graph.model import step_block
@@ -29,7 +30,7 @@ class TrainingGraph(NamedTuple):
     objectives: What they minimize.
     trace: Adds the steps to the graph once more, for the mode of that name.
     choice: The execution of the steps, to be started.
-    cosines: What `train_step.gradient_cosines` returned, or nothing.
+    cosines: What `gradient_cosines.build` returned, or nothing.
     checkpoints: Saves and restores everything.
   """
   model: graphs.Graph
@@ -102,7 +103,7 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
     if experiment.training.summaries.gradient_cosine:
       with tf.name_scope("gradient_cosines"):
         number = _read(model.global_step) * count
-        cosines = train_step.gradient_cosines(
+        cosines = gradient_cosines.build(
             experiment, model,
             rows_in.batches_of(objectives[0], number, 1)(number), number)
     checkpoints = checkpoints_lib.Checkpoints(

@@ -17,7 +17,7 @@ from mtl_graph.protos import features_pb2
 from mtl_graph.protos import training_pb2
 
 # What a new run begins by itself, whatever the other one's checkpoint has.
-_OWN = ("global_step", "run_state", "iterations/")
+_OWN = ("global_step", "run_state", "iterations/", "task_weighting/")
 _STATISTICS = "statistics/"
 _OPTIMIZER = "optimizer/"
 

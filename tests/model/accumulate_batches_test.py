@@ -78,7 +78,8 @@ class _ByHand:
               experiment, features.Transformed(batch.numbers, batch.ids),
               self._number).logits, batch.labels, batch.weights)
       combined = weighting.build(experiment.training.joint.loss,
-                                 experiment.model.task, task_losses)
+                                 experiment.model.task, task_losses,
+                                 self._number)
       self._variables = tf.trainable_variables()
       total = weighting.add_penalties(
           combined.loss, self._model.outline.penalties, self._model.variables)

@@ -9,8 +9,8 @@ from mtl_graph import config
 from mtl_graph import outline
 from mtl_graph import validation
 from mtl_graph.data import batches
+from mtl_graph.model import gradient_cosines
 from mtl_graph.model import graphs
-from mtl_graph.model import train_step
 
 _EXPERIMENT = """
 name: "small" seed: 5
@@ -274,8 +274,8 @@ class GradientCosinesTest(parameterized.TestCase, tf.test.TestCase):
     model = graphs.build(experiment)
     with model.graph.as_default():
       batch = model.batch
-      cosines = train_step.gradient_cosines(experiment, model, batch,
-                                            tf.constant(3, tf.int64))
+      cosines = gradient_cosines.build(experiment, model, batch,
+                                       tf.constant(3, tf.int64))
     with _session(model) as session:
       return session.run(cosines, {**_feed(batch), batch.weights: weights})
 
@@ -313,8 +313,8 @@ class GradientCosinesTest(parameterized.TestCase, tf.test.TestCase):
     model = graphs.build(experiment)
     with model.graph.as_default():
       self.assertEqual(
-          train_step.gradient_cosines(experiment, model, model.batch,
-                                      tf.constant(0, tf.int64)), {})
+          gradient_cosines.build(experiment, model, model.batch,
+                                 tf.constant(0, tf.int64)), {})
 
 
 class RowsOfBatchTest(parameterized.TestCase, tf.test.TestCase):

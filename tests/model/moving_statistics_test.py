@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.data import batches
-from mtl_graph.model import train_step
+from mtl_graph.model import gradient_cosines
 from tests.model import resident_run
 
 _ROWS = 22
@@ -118,7 +118,7 @@ class MovingStatisticsTest(parameterized.TestCase, tf.test.TestCase):
   def test_measuring_cosines_leaves_them(self):
     run = _run()
     with run.model.graph.as_default():
-      cosines = train_step.gradient_cosines(
+      cosines = gradient_cosines.build(
           run.experiment, run.model, run.model.batch, tf.constant(0, tf.int64))
     before = run.values()
     found = run.session.run(cosines, run.feed(np.arange(8)))
