@@ -41,6 +41,9 @@ EXCEPTIONS = {
     "Joint.gradient_balancing", "GradientBalancing.pcgrad",
     # Named in a sentence, beside `Mixing.stated` and `Mixing.temperature`.
     "Mixing.proportional", "Mixing.uniform",
+    # Named in a sentence, beside the other methods.
+    "LossIntegration.geometric_mean", "LossIntegration.log_sum",
+    "LossIntegration.random_weights",
     # As `Categorical.vocabulary_file`.
     "Multiclass.vocabulary_file", "Multilabel.vocabulary_file",
     "Ordinal.vocabulary_file",
