@@ -216,8 +216,7 @@ def threads(experiment: experiment_pb2.Experiment) -> int:
       task.iterations for task in training.independent.task)
   mode = training.execution.mode
   if mode == training_pb2.Execution.XLA or (
-      mode == training_pb2.Execution.AUTO and steps >= _COMPILED_STEPS
-      and not row_sets.is_streamed(experiment.data)):
+      mode == training_pb2.Execution.AUTO and steps >= _COMPILED_STEPS):
     return 0
   return 1 if outline.largest_product(experiment) < _SMALL_PRODUCT else 0
 

@@ -1,6 +1,8 @@
 """Tests of whole runs over rows on disk: they are those over rows in memory."""
 
 import os
+import subprocess
+import sys
 import tempfile
 
 from absl.testing import absltest
@@ -99,13 +101,35 @@ class StreamedRunTest(small_run.SmallRunTest):
     streamed, _ = self._train("streamed", *sources, _STREAMED)
     self.assertEqual(streamed, resident)
 
-  def test_auto_stays_with_the_loop_and_reads_nothing_away(self):
-    stated, _ = self._train("stated", _STREAMED, "training.execution.mode=LOOP")
-    with absltest.mock.patch.object(execution_choice, "_WORTH_COMPILING", 0.0):
+  @parameterized.parameters(("LOOP", 0.0), ("XLA", float("inf")))
+  def test_auto_tries_xla_and_reads_nothing_away(self, mode, faster):
+    stated, _ = self._train("stated", _STREAMED,
+                            f"training.execution.mode={mode}")
+    with absltest.mock.patch.multiple(
+        execution_choice, _WORTH_COMPILING=0.0, _FASTER=faster):
       auto, _ = self._train("auto", _STREAMED, "training.execution.mode=AUTO")
-    self.assertLen(self.log("execution: LOOP .AUTO: .* a step; over rows from "
-                            "disk XLA is slow"), 1)
+    self.assertLen(self.log(f"execution: {mode} .AUTO: .* ms a step in LOOP, "
+                            ".* in XLA, compiled in"), 1)
     self.assertEqual(auto, stated)
+
+  def test_xla_compiles_blocks_once(self):
+    experiment = config.parse(small_run.TEXT)
+    for assignment in [
+        f"data.train={{csv {{path: '{self._files}/train.csv'}}}}", _STREAMED,
+        "training.execution.mode=XLA", "training.execution.steps_per_block=3"]:
+      config.override(experiment, assignment)
+    config.write(experiment, f"{self._files}/experiment.pbtxt")
+    # XLA reads where to leave what it compiles when it is first used.
+    dump = os.path.join(self.folder, "xla")
+    subprocess.run(
+        [sys.executable, "-m", "mtl_graph.train",
+         f"--config={self._files}/experiment.pbtxt",
+         f"--model_dir={self.folder}/run"], check=True,
+        stdout=subprocess.DEVNULL, timeout=300,
+        env={**os.environ, "XLA_FLAGS": f"--xla_dump_to={dump}",
+             "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    self.assertLen([name for name in os.listdir(dump) if "loop" in name
+                    and name.endswith("before_optimizations.txt")], 1)
 
   def test_a_cache_that_cannot_be_written_is_named(self):
     with open(f"{self._files}/cache", "w", encoding="utf-8"):
