@@ -13,9 +13,9 @@ from mtl_graph.data import slices
 # one batch after the other.
 RowsOf = Callable[[int, int], np.ndarray]
 
-# Batches that are read ahead even of somebody who takes them one by one: the
-# thread is asked for several at once.
-_AHEAD = 16
+# Batches that are read ahead even of somebody who takes them one by one, unless
+# they have more bytes than that: the thread is asked for several at once.
+_AHEAD, _AHEAD_BYTES = 16, 1 << 22
 
 
 class _Piece(NamedTuple):
@@ -49,6 +49,8 @@ class Reader:
     # One behind the other, the first being the one that is taken from.
     self._pieces: Deque[_Piece] = collections.deque()
     self._most_at_once = self._ahead = 1
+    row = sum(array.shape[1] * array.itemsize for array in rows)
+    self._least = max(min(_AHEAD, _AHEAD_BYTES // (row * size)), 1)
 
   def __enter__(self):
     return self
@@ -104,7 +106,7 @@ class Reader:
     """Has the thread read on, where there is less than may be wanted next."""
     # Takers begin with few batches and go on to more.
     self._most_at_once = max(self._most_at_once, count)
-    self._ahead = min(2 * max(self._ahead, count), max(room, _AHEAD))
+    self._ahead = min(2 * max(self._ahead, count), max(room, self._least))
     begin = self._pieces[-1].end if self._pieces else number
     if begin - number < max(self._most_at_once, self._ahead // 2):
       if begin < number + self._ahead:

@@ -20,6 +20,10 @@ from mtl_graph.training import row_numbers
 # Runs of rows that the batches of each task are drawn from, by task.
 Parts = Mapping[str, List[slice]]
 
+# How much a block of steps is fed at most, unless a single step takes more; as
+# much is read ahead.
+_BLOCK_BYTES = 1 << 25
+
 
 class Input(abc.ABC):
   """Gives steps their rows; unless a class says otherwise, without a feed."""
@@ -83,6 +87,10 @@ class Input(abc.ABC):
     """Returns runs of rows; with a plan, the rows of each source."""
     return (self._sources if self._plan is not None
             else self._parts_of_tasks[objective.tasks[0]])
+
+  def steps_of_block(self, most: int) -> int:
+    """Returns how many steps a block may have, at most `most`."""
+    return most
 
   def tensors(self, steps: int, objectives: Sequence[int]) -> List[tf.Tensor]:
     """Returns what steps must be fed.
@@ -219,6 +227,14 @@ class StreamedInput(Input):
         self._placeholders[number, count] = batches.placeholders(
             self._widths, count * objective.batch_size, self._dtypes)
     return self._placeholders[number, count]
+
+  def steps_of_block(self, most: int) -> int:
+    """Returns how many steps a block may have: not more than memory should."""
+    row = sum(width * np.dtype(dtype).itemsize
+              for width, dtype in zip(self._widths, self._dtypes))
+    step = row * self._per_step * sum(one.batch_size
+                                      for one in self._objectives)
+    return max(min(most, _BLOCK_BYTES // step), 1)
 
   def tensors(self, steps: int, objectives: Sequence[int]) -> List[tf.Tensor]:
     """Returns what steps must be fed; see `Input.tensors`."""

@@ -20,6 +20,7 @@ from mtl_graph.data import splits
 from mtl_graph.evaluation import evaluator
 from mtl_graph.evaluation import saved_run
 from mtl_graph.training import execution_choice
+from mtl_graph.training import inputs
 from mtl_graph.training import loop
 from mtl_graph.training import preparation
 from tests.training import small_run
@@ -89,6 +90,19 @@ class StreamedRunTest(small_run.SmallRunTest):
     streamed, same = self._train("streamed", *stated, _STREAMED)
     self.assertEqual(streamed, resident)
     self.assertEqual(same, metrics)
+
+  def test_blocks_are_as_long_as_memory_should_take(self):
+    stated = "training.execution.mode=LOOP"
+    resident, _ = self._train("resident", stated)
+    with absltest.mock.patch.object(
+        inputs, "_BLOCK_BYTES", 1000), absltest.mock.patch.object(
+            inputs.StreamedInput, "arrays", autospec=True,
+            side_effect=inputs.StreamedInput.arrays) as arrays:
+      streamed, _ = self._train("streamed", stated, _STREAMED)
+    # A row has `x` and two labels of 4 bytes, and an id and two weights of 1.
+    self.assertEqual({call.args[1] for call in arrays.call_args_list},
+                     {1000 // (8 * (3 * 4 + 1 + 2))})
+    self.assertEqual(streamed, resident)
 
   def test_goes_on_to_the_bit_from_the_cache(self):
     stated = ["training.execution.mode=LOOP", _STREAMED,
