@@ -37,8 +37,11 @@ def _export():
   run = saved_run.open_run(experiment, model_dir, _FLAGS.checkpoint)
   split = ("validation" if row_sets.of(experiment.data, "validation")
            else "train")
+  # Of rows on disk no more is read than is needed.
+  read = (splits.read_first if row_sets.is_streamed(experiment.data)
+          else splits.read)
   with run.session:
-    raw, expected = run.evaluator.sample(splits.read(experiment, split))
+    raw, expected = run.evaluator.sample(read(experiment, split))
   print("exported", saved_model.export(
       run.experiment, run.checkpoint,
       _FLAGS.export_dir or os.path.join(model_dir, "export"), raw, expected))

@@ -26,18 +26,20 @@ Batch = collections.namedtuple("Batch", ["numbers", "ids", "labels", "weights"])
 _DTYPES = Batch(np.float32, np.int32, np.float32, np.float32)
 
 
-def placeholders(widths: Batch, rows: Optional[int] = None) -> Batch:
+def placeholders(widths: Batch, rows: Optional[int] = None,
+                 dtypes: Batch = _DTYPES) -> Batch:
   """Makes a `Batch` of placeholders.
 
   Args:
     widths: A `Batch` of the widths of the four matrices.
     rows: How many rows; None: any number.
+    dtypes: A `Batch` of their types; those that steps read, if not given.
 
   Returns:
-    A `Batch` of float32 and int32 placeholders.
+    A `Batch` of placeholders.
   """
   return Batch(*[tf.placeholder(dtype, [rows, width], name=name)
-                 for name, dtype, width in zip(Batch._fields, _DTYPES, widths)])
+                 for name, dtype, width in zip(Batch._fields, dtypes, widths)])
 
 
 def resident(rows: int, widths: Batch, dtypes: Batch = _DTYPES
@@ -322,11 +324,12 @@ def planned_rows(
 
 
 def gather(variables: Batch, rows: tf.Tensor) -> Batch:
-  """Takes rows out of resident variables.
+  """Takes rows out of resident variables, or one batch out of several.
 
   Args:
-    variables: A `Batch` of variables with all rows.
-    rows: Row numbers, shape `[B]`.
+    variables: A `Batch` of variables with all rows, or of tensors with a batch
+      per entry of their first axis.
+    rows: Row numbers, shape `[B]`, or the number of a batch, a scalar.
 
   Returns:
     A `Batch` of tensors, cast to the types that steps read.

@@ -10,16 +10,18 @@ import fcntl
 import json
 import os
 import shutil
-from typing import Callable, Dict, Mapping, NamedTuple, Optional
+from typing import Callable, Dict, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from mtl_graph import outline
+from mtl_graph import row_sets
 from mtl_graph.data import batches
 from mtl_graph.data import cache_keys
 from mtl_graph.data import features
 from mtl_graph.data import row_store
 from mtl_graph.data import slices
+from mtl_graph.data import sources
 from mtl_graph.data import tfrecord_files
 from mtl_graph.protos import experiment_pb2
 
@@ -51,7 +53,8 @@ class Cache:
 
   def __init__(self, experiment: experiment_pb2.Experiment, folder: str,
                alone: bool, log: Callable[[str], None],
-               parse_examples: Optional[tfrecord_files.ParseExamples] = None):
+               parse_examples: Optional[tfrecord_files.ParseExamples] = None,
+               splits: Optional[Sequence[str]] = None):
     """Opens the cache, and parses the rows if they are not in it.
 
     Args:
@@ -60,6 +63,7 @@ class Cache:
       alone: Whether nothing else is kept there: what is no longer of use goes.
       log: Takes a line if rows are parsed.
       parse_examples: See `tfrecord_files.pieces`.
+      splits: The splits that are wanted; None: all there are.
 
     Raises:
       DataError: If the rows cannot be used.
@@ -68,7 +72,9 @@ class Cache:
     self._experiment, self._log = experiment, log
     self.folder, self._alone = folder, alone
     self._parse_examples = parse_examples
-    self._folder = os.path.join(folder, cache_keys.of_rows(experiment))
+    self._splits = splits or row_sets.SPLITS
+    self._folder = os.path.join(folder, cache_keys.of_rows(experiment,
+                                                           self._splits))
     os.makedirs(folder, exist_ok=True)
     with self._locked():
       if not os.path.exists(self._folder):
@@ -109,7 +115,8 @@ class Cache:
         if os.path.isdir(os.path.join(self.folder, name)):
           shutil.rmtree(os.path.join(self.folder, name))
     with _whole(self._folder) as partial:
-      row_store.write(self._experiment, partial, self._parse_examples)
+      row_store.write(self._experiment, partial, self._parse_examples,
+                      self._splits)
 
   @contextlib.contextmanager
   def _locked(self):
@@ -117,6 +124,19 @@ class Cache:
     with open(f"{self._folder}.lock", "w", encoding="utf-8") as file:
       fcntl.flock(file, fcntl.LOCK_EX)
       yield
+
+
+def holds(folder: str, experiment: experiment_pb2.Experiment) -> bool:
+  """Returns whether a cache holds the rows of all splits.
+
+  Args:
+    folder: Where the cache is.
+    experiment: The experiment, valid, its vocabularies in line.
+  """
+  try:
+    return os.path.exists(os.path.join(folder, cache_keys.of_rows(experiment)))
+  except sources.DataError:  # Files of a split that may be of no interest.
+    return False
 
 
 @contextlib.contextmanager

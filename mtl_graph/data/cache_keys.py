@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Mapping
+from typing import Mapping, Sequence
 
 import numpy as np
 
@@ -22,7 +22,8 @@ _OF_MODEL = ("embedding_dimension", "one_hot", "multi_hot", "shared_embedding",
              "initializer", "regularization")
 
 
-def of_rows(experiment: experiment_pb2.Experiment) -> str:
+def of_rows(experiment: experiment_pb2.Experiment,
+            splits: Sequence[str] = row_sets.SPLITS) -> str:
   """Returns the name for the rows of an experiment, as they are parsed.
 
   It changes with the files, by path, size and time of change, and with what of
@@ -30,12 +31,13 @@ def of_rows(experiment: experiment_pb2.Experiment) -> str:
 
   Args:
     experiment: The experiment, its vocabularies in line.
+    splits: The splits that count, of those that there are.
 
   Raises:
     DataError: If a file is missing.
   """
   sets, evaluation = [], experiment.evaluation
-  for split in row_sets.SPLITS:
+  for split in splits:
     for rows in row_sets.of(experiment.data, split):
       files = sources.paths_of(rows.source, rows.path)
       if rows.source.csv.header_file:

@@ -8,7 +8,7 @@ import collections
 import json
 import os
 import shutil
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -45,14 +45,16 @@ class Rows(NamedTuple):
 
 
 def write(experiment: experiment_pb2.Experiment, folder: str,
-          parse_examples: Optional[tfrecord_files.ParseExamples] = None
-          ) -> None:
+          parse_examples: Optional[tfrecord_files.ParseExamples] = None,
+          names: Sequence[str] = row_sets.SPLITS) -> None:
   """Parses all rows of an experiment.
 
   Args:
     experiment: The experiment, valid, its vocabularies in line.
     folder: Where they are written; made, must not exist.
     parse_examples: See `tfrecord_files.pieces`.
+    names: The splits that are wanted, of those that there are. Only of training
+      rows there are statistics and frequent categories.
 
   Raises:
     DataError: If the rows cannot be used.
@@ -60,7 +62,7 @@ def write(experiment: experiment_pb2.Experiment, folder: str,
   """
   os.makedirs(folder)
   splits = {split: row_sets.of(experiment.data, split)
-            for split in row_sets.SPLITS}
+            for split in names}
   splits = {split: sets for split, sets in splits.items() if sets}
   writers = {rows.key: _SetWriter(experiment, rows, folder)
              for sets in splits.values() for rows in sets}
@@ -71,11 +73,12 @@ def write(experiment: experiment_pb2.Experiment, folder: str,
       split: _finish(experiment, sets, [writers[rows.key].close()
                                         for rows in sets], folder, split)
       for split, sets in splits.items()}}
-  features = experiment.data.feature
+  features = experiment.data.feature if "train" in splits else []
   content["statistics"] = {
       name: {key: values.tolist() for key, values in found.items()}
       for name, found in statistics_lib.measure(
-          features, raw(folder, content["splits"]["train"])).items()}
+          features, raw(folder, content["splits"]["train"])
+      ).items()} if features else {}
   content["frequent"] = {
       feature.name: vocabularies.frequent(
           feature.categorical.counted_vocabulary,

@@ -90,6 +90,11 @@ def pieces(source: data_pb2.Source, columns: Collection[str], field_path: str,
     raise _unknown(kind, field_path)
 
 
+def parsed(piece: Piece) -> Table:
+  """Returns the rows of a piece, parsed if they were not."""
+  return csv_files.parse(piece) if isinstance(piece, csv_files.Piece) else piece
+
+
 def paths_of(source: data_pb2.Source, field_path: str) -> List[str]:
   """Lists the files of a source; raises `DataError` if one is missing."""
   files = getattr(source, source.WhichOneof("kind"))

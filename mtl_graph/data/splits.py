@@ -10,6 +10,7 @@ import numpy as np
 from mtl_graph import row_sets
 from mtl_graph.data import labels as labels_lib
 from mtl_graph.data import parts as parts_lib
+from mtl_graph.data import selection
 from mtl_graph.data import sources
 from mtl_graph.protos import experiment_pb2
 
@@ -71,6 +72,60 @@ def read_all(experiment: experiment_pb2.Experiment,
       parts[rows.key] = _whole(experiment, rows, table)
   return {name: _joined(experiment, sets, [parts[rows.key] for rows in sets])
           for name, sets in wanted.items()}
+
+
+def read_first(experiment: experiment_pb2.Experiment, split: str,
+               count: int = SAMPLE_ROWS) -> Split:
+  """Reads the first rows of a split, and of its files no more than it takes.
+
+  What only all rows together tell is not checked.
+
+  Args:
+    experiment: The experiment, valid.
+    split: "train", "validation" or "test".
+    count: How many rows; fewer where there are fewer.
+
+  Returns:
+    A `Split`, its groups and sources left out.
+
+  Raises:
+    DataError: If the rows cannot be used, or there are none.
+  """
+  found = []
+  for rows in row_sets.of(experiment.data, split):
+    found += _first(experiment, rows, count - sum(map(_count, found)))
+    if sum(map(_count, found)) == count:
+      break
+  return Split(
+      {name: np.concatenate([part.raw[name] for part in found])
+       for name in found[0].raw},
+      labels_lib.Labels(*map(np.concatenate,
+                             zip(*[part.labels for part in found]))), {})
+
+
+def _first(experiment, rows, count) -> List[Split]:
+  """Returns the first rows of one set, piece by piece."""
+  needed = parts_lib.needed(experiment, [rows])
+  found, seen = [], selection.Count(0, 0, 0)
+  for piece in sources.pieces(rows.source, *needed, count):
+    part = parts_lib.take(experiment, rows, sources.parsed(piece))
+    seen = selection.Count(*map(sum, zip(seen, part.count)))
+    if part.split is not None:
+      left = count - sum(map(_count, found))
+      found.append(Split({name: values[:left]
+                          for name, values in part.split.raw.items()},
+                         labels_lib.Labels(*[values[:left] for values
+                                             in part.split.labels]), {}))
+    if sum(map(_count, found)) == count:
+      break
+  paths = sources.paths_of(rows.source, rows.path)
+  sources.check_some(seen.rows, paths, rows.path)
+  selection.check_left(seen, paths, rows.path)
+  return found
+
+
+def _count(split) -> int:
+  return len(split.labels.weights)
 
 
 def columns_of(experiment: experiment_pb2.Experiment, split: str) -> List[str]:

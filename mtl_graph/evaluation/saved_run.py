@@ -13,6 +13,7 @@ from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.checkpoints import sessions
 from mtl_graph.data import splits
+from mtl_graph.evaluation import cached_rows
 from mtl_graph.evaluation import details
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import measurement
@@ -101,9 +102,17 @@ def evaluate(experiment: experiment_pb2.Experiment, model_dir: str,
   run = open_run(experiment, model_dir, which)
   with run.session:
     measured = {}
-    for split, rows in splits.read_all(experiment, arrays, names).items():
-      measured[split] = run.evaluator.measure(run.evaluator.transform(rows),
-                                              rows.groups)
+    if arrays is None and row_sets.is_streamed(experiment.data):
+      cache = cached_rows.open_cache(run.experiment, model_dir, log, names)
+      found = cached_rows.transform(cache, run.experiment, run.evaluator,
+                                    run.session)
+      for split in names:
+        measured[split] = run.evaluator.measure(
+            found.batches[split], cache.rows.splits[split].groups)
+    else:
+      for split, rows in splits.read_all(experiment, arrays, names).items():
+        measured[split] = run.evaluator.measure(run.evaluator.transform(rows),
+                                                rows.groups)
   log(details.report(run.checkpoint, measured))
   tables.write_json(details.to_json(run.checkpoint, measured),
                     os.path.join(model_dir, "metrics.json"))

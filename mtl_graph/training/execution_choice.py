@@ -31,9 +31,8 @@ class Choice:
   """The execution of a run: traced while the graph is built, then started.
 
   AUTO is LOOP, which computes what SESSION computes to the bit, or XLA where
-  the run is long enough to be worth compiling and XLA proves to be faster; not
-  over rows that are fed from disk, whose blocks XLA takes minutes to compile or
-  to run. With hooks, which are to see every step, it is SESSION.
+  the run is long enough to be worth compiling and XLA proves to be faster. With
+  hooks, which are to see every step, it is SESSION.
   """
 
   def __init__(self, message: training_pb2.Execution,
@@ -147,8 +146,6 @@ class Choice:
       took = f"AUTO: {1000 * looped:.2f} ms a step"
       if looped < worth:
         return "LOOP", loop, f"{took}; too short a run to be worth compiling"
-      if self._rows.tensors(loop.size, [0]):
-        return "LOOP", loop, f"{took}; over rows from disk XLA is slow"
       mode, block = self._traced_as("XLA")
       seconds = None
       if mode == "XLA":

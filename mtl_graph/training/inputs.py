@@ -20,6 +20,10 @@ from mtl_graph.training import row_numbers
 # Runs of rows that the batches of each task are drawn from, by task.
 Parts = Mapping[str, List[slice]]
 
+# How much a block of steps is fed at most, unless a single step takes more; as
+# much is read ahead.
+_BLOCK_BYTES = 1 << 25
+
 
 class Input(abc.ABC):
   """Gives steps their rows; unless a class says otherwise, without a feed."""
@@ -83,6 +87,10 @@ class Input(abc.ABC):
     """Returns runs of rows; with a plan, the rows of each source."""
     return (self._sources if self._plan is not None
             else self._parts_of_tasks[objective.tasks[0]])
+
+  def steps_of_block(self, most: int) -> int:
+    """Returns how many steps a block may have, at most `most`."""
+    return most
 
   def tensors(self, steps: int, objectives: Sequence[int]) -> List[tf.Tensor]:
     """Returns what steps must be fed.
@@ -178,8 +186,14 @@ class StreamedInput(Input):
     super().__init__(experiment, rows, epoch, parts, plan)
     self._objectives = list(objectives)
     self._widths = widths
-    # By the number of an objective and how many batches it has room for.
+    # Fed as they are on disk: less to copy, and cast within the step.
+    self._dtypes = batches.Batch(
+        np.float32, cache.id_type(experiment), rows.labels.values.dtype,
+        rows.labels.weights.dtype)
+    # By the number of an objective and how many batches it has room for: what
+    # is fed, and the arrays that batches are read into.
     self._placeholders: Dict[Tuple[int, int], batches.Batch] = {}
+    self._buffers: Dict[Tuple[int, int], batches.Batch] = {}
     self._readers: List[streams.Reader] = []
     self._position: List[int] = []
     buffer = experiment.data.input.shuffle_buffer
@@ -190,33 +204,37 @@ class StreamedInput(Input):
   def load(self, session: tf.Session, batch: batches.Batch,
            counters: Sequence[int]) -> None:
     """Starts to read the rows of an epoch from disk."""
-    self._readers = [streams.Reader(batch, rows_of) for rows_of in
-                     self._rows_of]
+    self._readers = [
+        streams.Reader(batch, rows_of, one.batch_size)
+        for rows_of, one in zip(self._rows_of, self._objectives)]
     self._position = [count * self._per_step for count in counters]
 
   def batches_of(self, objective: objectives_lib.Objective, first: tf.Tensor,
                  count: int) -> train_step.BatchOf:
     """Gives the batches of an objective; see `Input.batches_of`."""
     size = objective.batch_size
-    fed = self._fed(self._objectives.index(objective), count)
-    if count == 1:
-      return lambda unused_number: fed
-
-    def batch_of(number):
-      start = tf.cast(number - first, tf.int32) * size
-      # In full: what is left to be found out at run time, XLA pads and masks.
-      return batches.Batch(*[
-          tf.slice(matrix, [start, 0], [size, matrix.shape[1]])
-          for matrix in fed])
-    return batch_of
+    fed = batches.Batch(*[
+        tf.reshape(matrix, [count, size, matrix.shape[1]])
+        for matrix in self._fed(self._objectives.index(objective), count)])
+    # Gathered, not sliced: XLA compiles a slice anew for each place of its
+    # beginning that it can tell from what it is given, such as `first`.
+    return lambda number: batches.gather(fed, number - first)
 
   def _fed(self, number, count):
     if (number, count) not in self._placeholders:
       objective = self._objectives[number]
       with tf.name_scope(f"streamed/{number}/{count}"):
         self._placeholders[number, count] = batches.placeholders(
-            self._widths, count * objective.batch_size)
+            self._widths, count * objective.batch_size, self._dtypes)
     return self._placeholders[number, count]
+
+  def steps_of_block(self, most: int) -> int:
+    """Returns how many steps a block may have: not more than memory should."""
+    row = sum(width * np.dtype(dtype).itemsize
+              for width, dtype in zip(self._widths, self._dtypes))
+    step = row * self._per_step * sum(one.batch_size
+                                      for one in self._objectives)
+    return max(min(most, _BLOCK_BYTES // step), 1)
 
   def tensors(self, steps: int, objectives: Sequence[int]) -> List[tf.Tensor]:
     """Returns what steps must be fed; see `Input.tensors`."""
@@ -228,20 +246,22 @@ class StreamedInput(Input):
     """Returns what they are to be fed next; see `Input.arrays`."""
     turns, found = list(turns), []
     for number in objectives:
-      room = steps * self._per_step * self._objectives[number].batch_size
-      count = turns.count(number) * self._per_step
-      if not count:
-        found += [np.zeros(matrix.shape.as_list(), matrix.dtype.as_numpy_dtype)
-                  for matrix in self._fed(number, steps * self._per_step)]
-        continue
-      batch = self._readers[number].read(self._position[number], count)
-      self._position[number] += count
-      for array in batch:
-        if len(array) < room:
-          array = np.concatenate([array, np.zeros(
-              [room - len(array), array.shape[1]], array.dtype)])
-        found.append(array)
+      room, count = [many * self._per_step
+                     for many in (steps, turns.count(number))]
+      buffer = self._buffer(number, room)
+      if count:
+        self._readers[number].read(self._position[number], count, buffer)
+        self._position[number] += count
+      found += buffer
     return found
+
+  def _buffer(self, number, count):
+    """Returns the arrays of a feed: the same for each, as one is run by one."""
+    if (number, count) not in self._buffers:
+      self._buffers[number, count] = batches.Batch(*[
+          np.zeros(matrix.shape.as_list(), matrix.dtype.as_numpy_dtype)
+          for matrix in self._fed(number, count)])
+    return self._buffers[number, count]
 
   def position(self) -> List[int]:
     """Returns where reading stands: batches read of each objective."""

@@ -42,6 +42,9 @@ def describe(experiment: experiment_pb2.Experiment,
              arrays: Optional[Arrays] = None) -> str:
   """Reads the data and builds the graph, and says which group owns what.
 
+  Of rows that are to be streamed it reads the first ones of each split: what
+  they hold changes no shape.
+
   Args:
     experiment: The experiment, valid.
     arrays: Columns by split handed over in Python, in place of files.
@@ -53,7 +56,12 @@ def describe(experiment: experiment_pb2.Experiment,
     ConfigErrors, DataError: If experiment and data do not fit.
   """
   experiment = vocabularies.in_line(experiment)
-  rows = read_splits(experiment, arrays)
+  if row_sets.is_streamed(experiment.data):
+    rows = {split: splits.read_first(experiment, split)
+            for split in row_sets.SPLITS
+            if row_sets.of(experiment.data, split)}
+  else:
+    rows = read_splits(experiment, arrays)
   experiment = count_vocabularies(experiment, rows["train"].raw)
   model = graphs.build(experiment, statistics.measure(
       experiment.data.feature, rows["train"].raw))
@@ -216,8 +224,7 @@ def threads(experiment: experiment_pb2.Experiment) -> int:
       task.iterations for task in training.independent.task)
   mode = training.execution.mode
   if mode == training_pb2.Execution.XLA or (
-      mode == training_pb2.Execution.AUTO and steps >= _COMPILED_STEPS
-      and not row_sets.is_streamed(experiment.data)):
+      mode == training_pb2.Execution.AUTO and steps >= _COMPILED_STEPS):
     return 0
   return 1 if outline.largest_product(experiment) < _SMALL_PRODUCT else 0
 

@@ -4,8 +4,6 @@ They come in two stages: the graph is built of what is known once rows are
 parsed, and turns them into batches once it has variables.
 """
 
-import contextlib
-import os
 from typing import Callable, Dict, NamedTuple, Optional
 
 import numpy as np
@@ -15,12 +13,11 @@ from mtl_graph import row_sets
 from mtl_graph.data import batches
 from mtl_graph.data import cache as cache_lib
 from mtl_graph.data import labels as labels_lib
-from mtl_graph.data import sources
 from mtl_graph.data import splits as splits_lib
 from mtl_graph.data import statistics as statistics_lib
+from mtl_graph.evaluation import cached_rows
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.protos import experiment_pb2
-from mtl_graph.training import examples
 from mtl_graph.training import preparation
 
 
@@ -63,26 +60,11 @@ def parse(experiment: experiment_pb2.Experiment, model_dir: str,
     experiment = preparation.count_vocabularies(experiment, found["train"].raw)
     return Parsed(experiment, found, statistics_lib.measure(
         experiment.data.feature, found["train"].raw), None)
-  stated = experiment.data.input.cache_dir
-  folder = stated or os.path.join(model_dir, "cache")
-  with _writing(folder):
-    cache = cache_lib.Cache(experiment, folder, not stated, log,
-                            examples.Parser())
+  cache = cached_rows.open_cache(experiment, model_dir, log)
   preparation.check_validation(experiment, cache.rows.splits)
   return Parsed(
       preparation.with_frequent(experiment, cache.rows.frequent),
       cache.rows.splits, cache.rows.statistics, cache)
-
-
-@contextlib.contextmanager
-def _writing(folder: str):
-  """Says of a cache that cannot be written what is wrong with it."""
-  try:
-    yield
-  except OSError as error:
-    raise sources.DataError(
-        f"data.input.cache_dir: '{folder}' cannot be written: {error.strerror};"
-        " allowed: a folder of your own with space in it") from error
 
 
 def transform(parsed: Parsed, evaluator: evaluator_lib.Evaluator,
@@ -103,14 +85,8 @@ def transform(parsed: Parsed, evaluator: evaluator_lib.Evaluator,
     return cache_lib.Transformed(found, {
         split: batches.digest(rows, list(parsed.splits[split].sources.values()))
         for split, rows in found.items()})
-  # A checkpoint may have brought others than were measured.
-  variables = session.graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
-  statistics = session.run({v.op.name: v for v in variables
-                            if v.op.name.startswith("statistics/")})
-  with _writing(parsed.cache.folder):
-    return parsed.cache.transformed(
-        parsed.experiment, statistics, evaluator.transform_raw,
-        evaluator_lib.TRANSFORM_ROWS)
+  return cached_rows.transform(parsed.cache, parsed.experiment, evaluator,
+                               session)
 
 
 def first(split: splits_lib.Split) -> splits_lib.Split:

@@ -78,7 +78,8 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
       if mode != "SESSION":
         block = step_block.build(
             experiment, model, objectives, rows_in.batches_of, lacking,
-            experiment.training.execution.steps_per_block, mode == "XLA")
+            rows_in.steps_of_block(
+                experiment.training.execution.steps_per_block), mode == "XLA")
         if hooks and len(objectives) == 1:
           # Hooks see blocks of one step.
           hooks_lib.name_report(block.steps[0]._replace(

@@ -18,7 +18,7 @@ from mtl_graph.data import row_store
 from mtl_graph.data import splits
 from mtl_graph.data import statistics
 from mtl_graph.protos import experiment_pb2
-from mtl_graph.training import examples
+from mtl_graph.evaluation import examples
 
 _KINDS = ("csv", "npz", "tfrecord", "parquet")
 _REST = """

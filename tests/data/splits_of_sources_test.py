@@ -88,6 +88,28 @@ class SourcesTest(parameterized.TestCase):
     self.assertEqual({a.dtype for a in split.labels}, {np.dtype(np.float32)})
     self.assertEqual((split.dropped, split.groups), (1, {}))
 
+  @parameterized.parameters(1, 2, 4, splits.SAMPLE_ROWS)
+  def test_the_first_rows(self, count):
+    for split in ("train", "validation"):
+      whole = splits.read(self._experiment, split)
+      found = splits.read_first(self._experiment, split, count)
+      self.assertCountEqual(found.raw, whole.raw)
+      for name, values in whole.raw.items():
+        np.testing.assert_array_equal(found.raw[name], values[:count])
+      for values, expected in zip(found.labels, whole.labels):
+        np.testing.assert_array_equal(values, expected[:count])
+
+  def test_the_first_rows_take_no_other(self):
+    self._write("ads.csv", _ADS + "wrong,1;2,oslo,1,5,2,3,a,g1\n")
+    self.assertLen(splits.read_first(self._experiment, "train", 2).raw["x"], 2)
+    for count in (3, 4):
+      with self.assertRaisesRegex(sources.DataError, "row 5, column 'x'"):
+        splits.read_first(self._experiment, "train", count)
+    self._write("ads.csv", _ADS.replace(",a,", ",c,"))
+    with self.assertRaisesRegex(sources.DataError, "found 4 rows, of which 0 "
+                                "belong to the part"):
+      splits.read_first(self._experiment, "train")
+
   def test_a_split_is_what_sources_have_of_it(self):
     found = splits.read_all(self._experiment)
     self.assertEqual(list(found), ["train", "validation", "test"])

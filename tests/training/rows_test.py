@@ -99,11 +99,13 @@ class RowsTest(parameterized.TestCase):
           resident.batches["train"], batches.rows_of_batch(
               tf.constant(number, tf.int64), count, 16, experiment.seed)))
                   for number in range(12)]
+    into = batches.Batch(*[np.zeros([64, array.shape[1]], array.dtype)
+                           for array in streamed.batches["train"]])
     with streams.Reader(streamed.batches["train"], row_numbers.build(
-        [slice(0, count)], 16, experiment.seed)) as reader:
+        [slice(0, count)], 16, experiment.seed), 16) as reader:
       for number in range(0, 12, 4):
-        for array, *parts in zip(reader.read(number, 4),
-                                 *expected[number:number + 4]):
+        reader.read(number, 4, into)
+        for array, *parts in zip(into, *expected[number:number + 4]):
           np.testing.assert_array_equal(array, np.concatenate(parts))
 
   def test_other_features_and_sources_are_parsed_anew(self):

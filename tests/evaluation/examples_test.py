@@ -4,7 +4,7 @@ from absl.testing import absltest
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from mtl_graph.training import examples
+from mtl_graph.evaluation import examples
 
 _KINDS = {"f": "float_list", "i": "int64_list", "b": "bytes_list"}
 
