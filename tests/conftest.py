@@ -2,7 +2,19 @@
 
 import gc
 
+import pytest
+
 from mtl_graph import launching
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+  """Gives each process half of the tests, and what the other leaves undone.
+
+  In order: tests that share a run stay in one process.
+  """
+  from xdist import scheduler
+  return scheduler.WorkStealingScheduling(config, log)
 
 
 def pytest_collection(session):

@@ -156,7 +156,8 @@ class SetThreadsTest(absltest.TestCase):
     return subprocess.Popen(
         [sys.executable, "-c", _COUNT_THREADS, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, "PYTHONPATH": path})
+        # Without Keras, which TensorFlow would import along.
+        env={**os.environ, "PYTHONPATH": path, "TF_USE_LEGACY_KERAS": "1"})
 
   def test_an_op_gets_as_many_threads_as_were_set_first(self):
     if not os.path.isdir("/proc/self/task"):
