@@ -41,7 +41,6 @@ training {
   default_optimizer { adam { learning_rate { constant: 0.05 } } }
   summaries { enabled: false }
 }
-serving {}
 """
 
 
@@ -58,6 +57,15 @@ _ARRAYS = {"train": _rows(0, 40), "validation": _rows(1, 20)}
 
 class ApiTest(parameterized.TestCase):
 
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls._exported_folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+    cls._exported_lines = []
+    cls._exported = mtl_graph.train(
+        _TEXT, _ARRAYS, cls._exported_folder, ["serving={}"],
+        log=cls._exported_lines.append)
+
   def setUp(self):
     super().setUp()
     self._folder = self.enter_context(tempfile.TemporaryDirectory())
@@ -68,11 +76,11 @@ class ApiTest(parameterized.TestCase):
                            log=self._lines.append, **kwargs)
 
   def test_trains_exports_and_predicts(self):
-    result = self._train()
+    result = self._exported
     self.assertEqual(result.step, 10)
     self.assertEqual(list(result.metrics), ["validation"])
     self.assertEqual(os.path.dirname(result.export_path),
-                     os.path.join(self._folder, "export"))
+                     os.path.join(self._exported_folder, "export"))
     for path in (result.export_path, os.path.dirname(result.export_path)):
       with mtl_graph.load(path) as export:
         answers = export.predict(_ARRAYS["validation"])
@@ -80,16 +88,16 @@ class ApiTest(parameterized.TestCase):
                       - np.array(_ARRAYS["validation"]["delay"])) ** 2) ** 0.5
       measured = result.metrics["validation"]["delay"]["rmse"]
       self.assertAlmostEqual(rmse, measured, places=5)
-    self.assertIn(f"exported {result.export_path}", self._lines)
+    self.assertIn(f"exported {result.export_path}", self._exported_lines)
 
   def test_columns_alone_are_training_rows(self):
-    result = self._train(arrays=_ARRAYS["train"])
+    result = self._train(arrays=_ARRAYS["train"], overrides=["serving={}"])
     self.assertEqual((result.step, result.metrics), (10, {}))
     self.assertIsNotNone(result.export_path)
 
   @absltest.skipIf(pandas is None, "pandas is not installed")
   def test_data_frames_are_columns(self):
-    expected = self._train()
+    expected = self._exported
     frames = {split: pandas.DataFrame(columns)
               for split, columns in _ARRAYS.items()}
     for arrays in (frames, {**_ARRAYS, "train": frames["train"]}):
@@ -115,6 +123,7 @@ class ApiTest(parameterized.TestCase):
         "delay": random.normal(size=[20, 2])}
     result = mtl_graph.train(_TEXT, {"train": columns, "validation": columns},
                              self._folder, log=self._lines.append, overrides=[
+        "serving={}",
         "data.feature=[{ name: 'v' numeric { size: 3 } }, { name: 'tags' "
         "categorical { vocabulary: ['a', 'b'] multi_hot {} values { max_values:"
         " 2 } } }, { name: 'image' image { height: 4 width: 4 } encoder { layer"
@@ -133,11 +142,14 @@ class ApiTest(parameterized.TestCase):
     self.assertEqual(result.step, 3)
     self.assertEqual(experiment, config.parse(_TEXT))
 
-  def test_an_experiment_may_be_a_file(self):
-    path = os.path.join(self._folder, "small.pbtxt")
-    with open(path, "w", encoding="utf-8") as file:
+  def test_an_experiment_may_be_a_file_and_the_folder_runs_and_its_name(self):
+    self.enter_context(contextlib.chdir(self._folder))
+    with open("written.pbtxt", "w", encoding="utf-8") as file:
       file.write(_TEXT)
-    self.assertEqual(self._train(path).step, 10)
+    result = mtl_graph.train("written.pbtxt", _ARRAYS, log=self._lines.append)
+    self.assertEqual((result.step, result.export_path), (10, None))
+    self.assertStartsWith(result.checkpoint, "runs/small/")
+    self.assertTrue(os.path.isfile("runs/small/experiment.pbtxt"))
 
   def test_files_the_experiment_names(self):
     np.savez(os.path.join(self._folder, "train.npz"), **{
@@ -147,14 +159,6 @@ class ApiTest(parameterized.TestCase):
         _TEXT, model_dir=self._folder, log=self._lines.append, overrides=[
             f"data.train={{ npz {{ path: '{self._folder}/train.npz' }} }}"])
     self.assertEqual(result.step, 10)
-
-  def test_the_folder_is_runs_and_the_name(self):
-    previous = os.getcwd()
-    os.chdir(self._folder)
-    self.addCleanup(os.chdir, previous)
-    result = mtl_graph.train(_TEXT, _ARRAYS, log=self._lines.append)
-    self.assertStartsWith(result.checkpoint, "runs/small/")
-    self.assertTrue(os.path.isfile("runs/small/experiment.pbtxt"))
 
   def test_goes_on_and_is_done(self):
     first = self._train(overrides=["training.num_steps=4"])

@@ -1,5 +1,6 @@
 """Tests of training fold by fold."""
 
+import contextlib
 import json
 import math
 import os
@@ -46,27 +47,47 @@ def _rows(seed, count):
           "user": np.array([f"u{i % 9}" for i in range(count)])}
 
 
+def _cross_validate(lines, *overrides, count=3, **kwargs):
+  """Trains in the working directory; the log goes to `lines`."""
+  return cross_validation.cross_validate(
+      _TEXT, count, "run", overrides=overrides, log=lines.append, **kwargs)
+
+
 class CrossValidateTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
     folder = self.enter_context(tempfile.TemporaryDirectory())
-    self.addCleanup(os.chdir, os.getcwd())
-    os.chdir(folder)
+    self.enter_context(contextlib.chdir(folder))
     np.savez("rows.npz", **_rows(0, 60))
     self._lines = []
 
-  def _run(self, *overrides, count=3, **kwargs):
+  def _run(self, *overrides, **kwargs):
     self._lines = []
-    return cross_validation.cross_validate(
-        _TEXT, count, "run", overrides=overrides, log=self._lines.append,
-        **kwargs)
+    return _cross_validate(self._lines, *overrides, **kwargs)
 
   def _log(self, pattern):
     return [line for line in self._lines if re.search(pattern, line)]
 
+
+class ThreeFoldsTest(CrossValidateTest):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls._folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+    cls._said = []
+    with contextlib.chdir(cls._folder):
+      np.savez("rows.npz", **_rows(0, 60))
+      cls._whole = _cross_validate(cls._said)
+
+  def setUp(self):
+    """Starts every test where the run has ended."""
+    super().setUp()
+    shutil.copytree(self._folder, ".", dirs_exist_ok=True)
+    self._lines = list(self._said)
+
   def test_every_row_is_measured_once(self):
-    self._run()
     rows = [tuple(map(int, re.search(r"train (\d+), validation (\d+)",
                                      line).groups()))
             for line in self._log("^rows: ")]
@@ -75,7 +96,7 @@ class CrossValidateTest(parameterized.TestCase):
     self.assertEqual(sum(validation for _, validation in rows), 60)
 
   def test_figures_are_those_of_the_runs(self):
-    result = self._run()
+    result = self._whole
     self.assertEqual([r.step for r in result.results], [6] * 3)
     self.assertEqual([os.path.dirname(r.checkpoint) for r in result.results],
                      [f"run/fold-{i}" for i in range(3)])
@@ -95,8 +116,33 @@ class CrossValidateTest(parameterized.TestCase):
     self.assertLen({r.metrics["validation"]["b"]["rmse"]
                     for r in result.results}, 3)
 
+  def test_goes_on_where_it_was_killed(self):
+    shutil.rmtree("run/fold-2")
+    os.remove("run/cross_validation.json")
+    # As if killed in fold 1: its first steps are there, its result is not.
+    shutil.rmtree("run/fold-1")
+    fold = folds.split(config.parse(_TEXT), 3)[1]
+    mtl_graph.train(fold, model_dir="run/fold-1", log=self._lines.append,
+                    overrides=["training.num_steps=2"])
+    before = os.stat("run/fold-0/finished.json").st_mtime_ns
+    resumed = self._run()
+    self.assertEqual(resumed, self._whole)
+    self.assertEqual(os.stat("run/fold-0/finished.json").st_mtime_ns, before)
+    self.assertLen(self._log("^nothing left to do: step 6 of 6"), 1)
+    self.assertLen(self._log("^going on from step 2$"), 1)
+    self.assertTrue(os.path.exists("run/cross_validation.json"))
+
+  def test_another_number_of_folds_needs_another_folder(self):
+    with self.assertRaisesRegex(config.ConfigErrors, "data.train"):
+      self._run(count=2)
+
+
+class TwoFoldsTest(CrossValidateTest):
+
   def test_what_is_written_and_printed(self):
-    result = self._run(count=2, key_column="user")
+    np.savez("test.npz", **_rows(1, 10))
+    result = self._run("data.test={ npz { path: 'test.npz' } }", count=2,
+                       key_column="user")
     with open("run/cross_validation.json", encoding="utf-8") as file:
       written = json.load(file)
     self.assertEqual(written["folds"], 2)
@@ -110,10 +156,7 @@ class CrossValidateTest(parameterized.TestCase):
         self._lines[-1], rf"\n  b +validation +mae +{spread.mean:.4f} +"
         rf"{spread.standard_deviation:.4f} +{spread.min:.4f} +{spread.max:.4f}"
         " +2(\n|$)")
-
-  def test_test_rows_are_measured_by_every_fold(self):
-    np.savez("test.npz", **_rows(1, 10))
-    result = self._run("data.test={ npz { path: 'test.npz' } }", count=2)
+    # Every fold measures the test rows, which are none of its own.
     self.assertEqual(list(result.metrics), ["validation", "test"])
     spread = result.metrics["test"]["b"]["rmse"]
     self.assertEqual(spread.values, [r.metrics["test"]["b"]["rmse"]
@@ -121,7 +164,6 @@ class CrossValidateTest(parameterized.TestCase):
     self.assertLen(self._log("validation [0-9]+, test 10;"), 2)
 
   def test_keys_stay_together(self):
-    self._run(count=2, key_column="user")
     keys = []
     for fold in folds.split(config.parse(_TEXT), 2, "user"):
       # The split's keys come along where evaluation groups rows by them.
@@ -130,28 +172,6 @@ class CrossValidateTest(parameterized.TestCase):
       keys.append(set(part.groups["user"]))
     self.assertEqual(set.union(*keys), {f"u{i}" for i in range(9)})
     self.assertEmpty(set.intersection(*keys))
-
-  def test_goes_on_where_it_was_killed(self):
-    whole = self._run()
-    shutil.rmtree("run/fold-2")
-    os.remove("run/cross_validation.json")
-    # As if killed in fold 1: its first steps are there, its result is not.
-    shutil.rmtree("run/fold-1")
-    fold = folds.split(config.parse(_TEXT), 3)[1]
-    mtl_graph.train(fold, model_dir="run/fold-1", log=self._lines.append,
-                    overrides=["training.num_steps=2"])
-    before = os.stat("run/fold-0/finished.json").st_mtime_ns
-    resumed = self._run()
-    self.assertEqual(resumed, whole)
-    self.assertEqual(os.stat("run/fold-0/finished.json").st_mtime_ns, before)
-    self.assertLen(self._log("^nothing left to do: step 6 of 6"), 1)
-    self.assertLen(self._log("^going on from step 2$"), 1)
-    self.assertTrue(os.path.exists("run/cross_validation.json"))
-
-  def test_another_number_of_folds_needs_another_folder(self):
-    self._run()
-    with self.assertRaisesRegex(config.ConfigErrors, "data.train"):
-      self._run(count=2)
 
   def test_nothing_is_exported_and_the_log_says_what_is_not_used(self):
     result = self._run(
@@ -166,24 +186,21 @@ class CrossValidateTest(parameterized.TestCase):
                    1)
 
   def test_the_folder_is_runs_and_the_name(self):
-    result = cross_validation.cross_validate(_TEXT, 2, log=self._lines.append)
-    self.assertStartsWith(result.results[1].checkpoint, "runs/small/fold-1/")
-
-  def test_arrays(self):
-    rows = _rows(0, 60)
-    expected = self._run(count=2)
-    for arrays in (rows, {"train": rows}):
-      shutil.rmtree("run")
-      result = self._run(count=2, arrays=arrays)
-      self.assertEqual(result.metrics.keys(), expected.metrics.keys())
-      counts = re.findall(r"validation (\d+)", "".join(self._log("^rows: ")))
-      self.assertEqual(sum(map(int, counts)), 60)
-
-  def test_an_experiment_is_not_changed(self):
     experiment = config.parse(_TEXT)
-    cross_validation.cross_validate(experiment, 2, "run",
-                                    log=self._lines.append)
+    result = cross_validation.cross_validate(experiment, 2,
+                                             log=self._lines.append)
+    self.assertStartsWith(result.results[1].checkpoint, "runs/small/fold-1/")
+    # The caller's experiment stays as it is.
     self.assertEqual(experiment, config.parse(_TEXT))
+
+  @parameterized.named_parameters(("columns", lambda rows: rows),
+                                  ("train", lambda rows: {"train": rows}))
+  def test_arrays(self, arrays_of):
+    os.remove("rows.npz")
+    result = self._run(count=2, arrays=arrays_of(_rows(0, 60)))
+    self.assertEqual(list(result.metrics), ["validation"])
+    counts = re.findall(r"validation (\d+)", "".join(self._log("^rows: ")))
+    self.assertEqual(sum(map(int, counts)), 60)
 
   @parameterized.named_parameters(
       ("folds", {"count": 1}, (), "^--folds: found 1; allowed: at least 2$"),

@@ -5,7 +5,8 @@ import glob
 import json
 import os
 import re
-from typing import Any, Collection, Dict, List, Mapping, Optional, Union
+from typing import (Any, Collection, Dict, List, Mapping, Optional, Sequence,
+                    Union)
 
 import tensorflow.compat.v1 as tf
 
@@ -41,9 +42,7 @@ class Checkpoints:
     best.CopyFrom(self._saver.saver_def)
     best.max_to_keep = 1
     self._best_saver = tf.train.Saver(saver_def=best, save_relative_paths=True)
-    self._finite = {
-        v.op.name: tf.reduce_all(tf.is_finite(v)) for v in tf.global_variables()
-        if v.dtype.base_dtype.is_floating}
+    self._finite = _finite(tf.global_variables())
 
   def recover(self) -> None:
     """Takes up where an earlier process left, and clears what it half wrote."""
@@ -158,6 +157,24 @@ class Checkpoints:
       raise CheckpointError(
           f"{folder}: no checkpoint can be written: {reason_of(error)}"
           ) from error
+
+
+def _finite(variables: Sequence[tf.Variable]) -> Dict[str, tf.Tensor]:
+  """Returns whether all numbers of each variable are finite, by its name.
+
+  Every variable of a run has such ops, so they are as few as can be: of the
+  read that a variable comes with, and of axes that are shared.
+  """
+  axes, found = {}, {}
+  graph = tf.get_default_graph()
+  for variable in variables:
+    if variable.dtype.base_dtype.is_floating:
+      rank = variable.shape.rank
+      if rank not in axes:
+        axes[rank] = tf.range(rank)
+      found[variable.op.name] = tf.reduce_all(
+          tf.is_finite(graph.as_graph_element(variable)), axes[rank])
+  return found
 
 
 def shapes_in(path: str) -> Dict[str, List[int]]:

@@ -168,9 +168,8 @@ def _shuffled(index, length, seed, use, counter):
   # The op looks at few bits of each word of its key: hashed, they differ from
   # epoch to epoch and from seed to seed. With fewer rounds its order is
   # biased towards the order of the file.
-  key = tf.stack([
-      random_bits.hash_counter(counter, random_bits.key_of(seed, f"{use}/{i}"))
-      for i in range(3)], 1)
+  key = random_bits.hash_counter(
+      counter, [random_bits.key_of(seed, f"{use}/{i}") for i in range(3)])
   return tf.raw_ops.RandomIndexShuffle(index=index, seed=key,
                                        max_index=length - 1, rounds=8)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from typing import Sequence, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -24,9 +25,9 @@ def _mix(bits: tf.Tensor) -> tf.Tensor:
   return fold(bits, 16)
 
 
-def hash_counter(counter: tf.Tensor, key: int,
+def hash_counter(counter: tf.Tensor, key: Union[int, Sequence[int]],
                  name: str = "hash_counter") -> tf.Tensor:
-  """Hashes 64-bit counters under a key.
+  """Hashes 64-bit counters under a key, or under each of several.
 
   ```
     mix(mix(low 32 bits of counter + key) + high 32 bits of counter)
@@ -34,16 +35,23 @@ def hash_counter(counter: tf.Tensor, key: int,
 
   Args:
     counter: Counters of at least 0, int64, of any shape.
-    key: A number that tells this use from others, such as `key_of(...)`.
+    key: A number that tells this use from others, such as `key_of(...)`; or K
+      of them.
     name: Name scope of the op.
 
   Returns:
-    A uint32 Tensor of the shape of `counter`.
+    A uint32 Tensor of the shape of `counter`, followed by K if there are
+    several keys.
   """
   with tf.name_scope(name):
+    if isinstance(key, int):
+      keys = key & 0xffffffff
+    else:
+      keys = [k & 0xffffffff for k in key]
+      counter = tf.expand_dims(counter, -1)
     low = tf.cast(counter % 2 ** 32, tf.uint32)
     high = tf.cast(counter // 2 ** 32, tf.uint32)
-    return _mix(_mix(low + tf.constant(key & 0xffffffff, tf.uint32)) + high)
+    return _mix(_mix(low + tf.constant(keys, tf.uint32)) + high)
 
 
 def random_bits(

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -75,6 +76,13 @@ class SessionsTest(tf.test.TestCase):
 
 
 class SessionConfigTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    # Whatever runs before in this process may have set.
+    self.enter_context(mock.patch.object(
+        tf.config.threading, "get_intra_op_parallelism_threads",
+        return_value=0))
 
   def test_an_empty_message_changes_two_settings_only(self):
     expected = tf.ConfigProto(allow_soft_placement=True)
@@ -156,7 +164,8 @@ class SetThreadsTest(absltest.TestCase):
     return subprocess.Popen(
         [sys.executable, "-c", _COUNT_THREADS, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, "PYTHONPATH": path})
+        # Without Keras, which TensorFlow would import along.
+        env={**os.environ, "PYTHONPATH": path, "TF_USE_LEGACY_KERAS": "1"})
 
   def test_an_op_gets_as_many_threads_as_were_set_first(self):
     if not os.path.isdir("/proc/self/task"):

@@ -81,10 +81,11 @@ class ResidentRun:
 
   def load(self, values: Dict[str, np.ndarray]) -> None:
     """Sets variables by name."""
-    with self.model.graph.as_default():
-      for variable in self._variables:
-        if variable.op.name in values:
-          variable.load(values[variable.op.name], self.session)
+    chosen = [v for v in self._variables if v.op.name in values]
+    # All at once: each run of its own would plan the whole graph anew.
+    self.session.run(
+        [v.initializer for v in chosen],
+        {v.initializer.inputs[1]: values[v.op.name] for v in chosen})
 
   def run(self, task: Optional[str] = None) -> train_step.Report:
     """Runs a step, of a task where each has its own; returns its report."""

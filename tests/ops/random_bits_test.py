@@ -53,6 +53,28 @@ class KeyOfTest(absltest.TestCase):
     self.assertLen(keys, 150)
 
 
+class HashCounterTest(parameterized.TestCase):
+
+  @parameterized.parameters(0, 7, 2 ** 32 + 5)
+  def test_formula(self, key):
+    counter = np.array([[0, 1], [2 ** 31, 2 ** 32 + 3]])
+    found = _run(lambda: random_bits.hash_counter(tf.constant(counter), key))
+    low, high = counter % 2 ** 32, counter // 2 ** 32
+    np.testing.assert_array_equal(found, _numpy_mix(
+        _numpy_mix(np.uint32(low) + np.uint32(key % 2 ** 32))
+        + np.uint32(high)))
+
+  def test_several_keys_are_each_by_itself(self):
+    keys = [3, 2 ** 32 - 1, 2 ** 40 + 9]
+    together = _run(lambda: random_bits.hash_counter(tf.range(
+        tf.constant(50, tf.int64)), keys))
+    self.assertEqual(together.shape, (50, 3))
+    for i, key in enumerate(keys):
+      np.testing.assert_array_equal(together[:, i], _run(
+          lambda k=key: random_bits.hash_counter(tf.range(
+              tf.constant(50, tf.int64)), k)))
+
+
 class RandomBitsTest(parameterized.TestCase):
 
   @parameterized.parameters(

@@ -57,25 +57,27 @@ class Run:
     return self.session.run(self.variables)
 
   def reset(self):
-    with self.graph.model.graph.as_default():
-      for name, variable in self.variables.items():
-        variable.load(self.initial[name], self.session)
+    # All at once: each run of its own would plan the whole graph anew.
+    self.session.run(
+        [v.initializer for v in self.variables.values()],
+        {v.initializer.inputs[1]: self.initial[name]
+         for name, v in self.variables.items()})
 
   def train(self, mode, steps):
     """Trains from the initial values; returns reports and all variables."""
+    schedule = preparation.schedule(self.experiment, self.split, 0, steps)
+    if mode == "SESSION":  # Which is traced already.
+      runner, _ = self.graph.choice.start(schedule, self.session)
+    else:
+      with self.graph.model.graph.as_default():
+        block = self.graph.trace(mode)
+      runner = execution.BlockExecution(block, mode, schedule, self.session,
+                                        self.graph.rows)
     with self.graph.model.graph.as_default():
-      traced = self.graph.trace(mode)
       names = {v.op.name for v in tf.global_variables()
                if v.dtype.base_dtype != tf.string}
-    schedule = preparation.schedule(self.experiment, self.split, 0, steps)
     self.reset()
     self.graph.rows.go_back(self.start)
-    if mode == "SESSION":
-      runner = execution.SessionExecution(traced, schedule, self.session,
-                                          self.graph.rows)
-    else:
-      runner = execution.BlockExecution(traced, mode, schedule, self.session,
-                                        self.graph.rows)
     ran = runner.run(min(steps, schedule.remaining()), lambda done: False)
     return ran, self.values(), names
 

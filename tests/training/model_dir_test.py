@@ -31,7 +31,8 @@ class LockTest(absltest.TestCase):
     process = subprocess.Popen(
         [sys.executable, "-c", _HOLD, self._folder], stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "PYTHONPATH": path})
+        # Without Keras, which TensorFlow would import along.
+        env={**os.environ, "PYTHONPATH": path, "TF_USE_LEGACY_KERAS": "1"})
     self.addCleanup(process.stdout.close)
     self.addCleanup(process.wait)
     self.addCleanup(process.kill)

@@ -1,0 +1,38 @@
+"""What pytest does once per process, before and after it reads the tests."""
+
+import gc
+
+import pytest
+
+from mtl_graph import launching
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+  """Gives each process half of the tests, and what the other leaves undone.
+
+  In order: tests that share a run stay in one process.
+  """
+  from xdist import scheduler
+  return scheduler.WorkStealingScheduling(config, log)
+
+
+def pytest_collection(session):
+  """Imports TensorFlow as the launchers do, which is faster.
+
+  Not in the process that hands tests out to others (pytest-xdist), as it runs
+  none.
+  """
+  if hasattr(session.config, "workerinput") or not (
+      getattr(session.config.option, "numprocesses", None)):
+    launching.start_tensorflow()
+
+
+def pytest_collection_finish():
+  """Has garbage collections leave out what lives as long as the process.
+
+  That is some million objects of TensorFlow and others, which each graph's
+  garbage would have looked through again.
+  """
+  gc.collect()
+  gc.freeze()
