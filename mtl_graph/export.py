@@ -37,11 +37,14 @@ def _export():
   run = saved_run.open_run(experiment, model_dir, _FLAGS.checkpoint)
   split = ("validation" if row_sets.of(experiment.data, "validation")
            else "train")
+  rows = splits.read(experiment, split)
   with run.session:
-    raw, expected = run.evaluator.sample(splits.read(experiment, split))
+    raw, expected = run.evaluator.sample(rows)
+    record = saved_run.record(run, split, rows)
   print("exported", saved_model.export(
       run.experiment, run.checkpoint,
-      _FLAGS.export_dir or os.path.join(model_dir, "export"), raw, expected))
+      _FLAGS.export_dir or os.path.join(model_dir, "export"), raw, expected,
+      record))
 
 
 if __name__ == "__main__":

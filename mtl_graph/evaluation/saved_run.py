@@ -12,6 +12,7 @@ from mtl_graph import vocabularies
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.checkpoints import sessions
+from mtl_graph.data import batches
 from mtl_graph.data import splits
 from mtl_graph.evaluation import details
 from mtl_graph.evaluation import evaluator as evaluator_lib
@@ -67,6 +68,28 @@ def open_run(experiment: experiment_pb2.Experiment, model_dir: str,
     checkpoints.restore_into(session, tf.train.Saver(), checkpoint)
   return SavedRun(checkpoint, experiment, session, evaluator_lib.Evaluator(
       session, model, experiment))
+
+
+def record(run: SavedRun, split: str, rows: splits.Split
+           ) -> measurement.Record:
+  """Says what is known of a checkpoint that is to be exported.
+
+  Args:
+    run: The run.
+    split: Name of the rows that are at hand.
+    rows: The rows; metrics are of validation rows only.
+
+  Returns:
+    A `Record`.
+  """
+  digests = {"train": checkpoints.read_state(run.checkpoint).get("digest", "")}
+  metrics = {}
+  if split == "validation":
+    batch = run.evaluator.transform(rows)
+    digests[split] = batches.digest(batch, list(rows.sources.values()))
+    metrics[split] = run.evaluator.evaluate(batch, rows.groups)
+  return measurement.Record(checkpoints.global_step(run.checkpoint), metrics,
+                            digests)
 
 
 def evaluate(experiment: experiment_pb2.Experiment, model_dir: str,

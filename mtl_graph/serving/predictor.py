@@ -18,6 +18,7 @@ from mtl_graph.data import raw_values
 from mtl_graph.data import sources
 from mtl_graph.evaluation import tables
 from mtl_graph.protos import data_pb2
+from mtl_graph.serving import versions
 
 SIGNATURE = "serving_default"
 _BATCH_SIZE = 4096
@@ -161,13 +162,11 @@ def _version(path: str) -> str:
   """Returns the folder of the export that a path means."""
   if os.path.isfile(os.path.join(path, "saved_model.pb")):
     return path
-  versions = [n for n in (os.listdir(path) if os.path.isdir(path) else [])
-              if n.isdigit()
-              and os.path.isfile(os.path.join(path, n, "saved_model.pb"))]
-  if not versions:
+  newest = versions.newest(path)
+  if newest is None:
     raise PredictError(f"{path}: found no export; allowed: a folder with "
                        "saved_model.pb, or one of numbered versions")
-  return os.path.join(path, max(versions, key=int))
+  return newest
 
 
 def _write(path, names, values):
