@@ -16,6 +16,7 @@ from mtl_graph.serving import manifest
 from mtl_graph.serving import predictor
 from mtl_graph.serving import publishing
 from mtl_graph.serving import versions
+from mtl_graph.serving import warmup
 
 # Another graph, with other batch sizes, may round differently: this much.
 _TOLERANCE = 1e-5
@@ -67,13 +68,17 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
       if raw is not None:
         _check(aside, raw, expected)
       manifest.write(aside, experiment, record)
+      if raw is not None and experiment.serving.warmup_requests:
+        warmup.write(aside, experiment.name, raw,
+                     experiment.serving.warmup_requests)
+        warmup.replay(aside)
       if experiment.serving.HasField("batching"):
         with open(os.path.join(aside, "batching_params.pbtxt"), "w",
                   encoding="utf-8") as file:
           file.write(publishing.batching_text(experiment.serving.batching))
       path = versions.publish(aside, export_dir, step)
     versions.remove_old(export_dir, settings.keep)
-  except versions.VersionError as error:
+  except (versions.VersionError, warmup.WarmupError) as error:
     raise ExportError(str(error)) from error
   except (OSError, tf.errors.OpError) as error:
     raise ExportError(
