@@ -1,9 +1,9 @@
 """Kills exports of a run at random moments, and looks at what a server sees.
 
-Starts `python -m mtl_graph.export` again and again, each time ends it by SIGKILL
-at a random moment between the first file it writes and its end, and loads every
-folder whose name is a number. The last export is left alone: it removes what the
-others have left.
+Starts `python -m mtl_graph.export` again and again, each time ends it by
+SIGKILL at a random moment between the first file it writes and its end, and
+loads every folder whose name is a number. The last export is left alone: it
+removes what the others have left.
 """
 
 import os

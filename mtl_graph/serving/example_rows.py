@@ -1,5 +1,6 @@
 """Writes rows as the tf.Examples that an export parses."""
 
+import functools
 import os
 from typing import Dict, List, Mapping, NamedTuple, Optional
 
@@ -74,7 +75,7 @@ def serialize(raw: Mapping[str, np.ndarray], columns: Mapping[str, Column],
     if types is not None and key not in types:
       continue
     dtype = None if types is None else types[key]
-    name = min(names, key=lambda n: _rank(raw[n], dtype))  # pylint: disable=cell-var-from-loop
+    name = min(names, key=functools.partial(_rank, raw, dtype))
     is_list = name in columns and columns[name].is_list
     for example, value in zip(examples, raw[name]):
       _add(example, key, np.asarray(value).reshape(-1), dtype, is_list)
@@ -114,10 +115,10 @@ def _texts(tensor):
   return [key.decode() for key in tf.get_static_value(tensor).reshape(-1)]
 
 
-def _rank(values, dtype):
+def _rank(raw, dtype, name):
   """Says how well values of an input serve as those of a type; 0 is best."""
   return 0 if dtype is None else _KINDS[dtype].index(
-      np.asarray(values).dtype.kind)
+      np.asarray(raw[name]).dtype.kind)
 
 
 def _add(example, key, values, dtype, is_list):

@@ -79,7 +79,7 @@ def weights_of(path: str) -> str:
   for name in sorted(glob.glob(os.path.join(
       glob.escape(path), "variables", "variables.data-*"))):
     with open(name, "rb") as file:
-      for piece in iter(lambda: file.read(1 << 20), b""):  # pylint: disable=cell-var-from-loop
+      while piece := file.read(1 << 20):
         fingerprint.update(piece)
   return fingerprint.hexdigest()
 

@@ -12,6 +12,7 @@ from mtl_graph.checkpoints import sessions
 from mtl_graph.evaluation import measurement
 from mtl_graph.model import graphs
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.serving import call_guide
 from mtl_graph.serving import manifest
 from mtl_graph.serving import predictor
 from mtl_graph.serving import publishing
@@ -67,7 +68,8 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
       publishing.check_gate(settings, export_dir, record)
       if raw is not None:
         _check(aside, raw, expected)
-      manifest.write(aside, experiment, record)
+      content = manifest.write(aside, experiment, record)
+      call_guide.write(aside, content, raw or {})
       if raw is not None and experiment.serving.warmup_requests:
         warmup.write(aside, experiment.name, raw,
                      experiment.serving.warmup_requests)
@@ -76,7 +78,9 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
         with open(os.path.join(aside, "batching_params.pbtxt"), "w",
                   encoding="utf-8") as file:
           file.write(publishing.batching_text(experiment.serving.batching))
-      path = versions.publish(aside, export_dir, step)
+      path = versions.publish(
+          aside, export_dir, step, lambda number: call_guide.fill_in(
+              aside, number, versions.newest(export_dir)))
     versions.remove_old(export_dir, settings.keep)
   except (versions.VersionError, warmup.WarmupError) as error:
     raise ExportError(str(error)) from error

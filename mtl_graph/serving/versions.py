@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from typing import Dict, Iterator, List, Optional
+from typing import Callable, Dict, Iterator, List, Optional
 
 _WRITING = "writing-"
 _REMOVING = "removing-"
@@ -73,13 +73,15 @@ def writing(export_dir: str) -> Iterator[str]:
     yield aside
 
 
-def publish(aside: str, export_dir: str, step: Optional[int] = None) -> str:
+def publish(aside: str, export_dir: str, step: Optional[int] = None,
+            complete: Callable[[int], None] = lambda number: None) -> str:
   """Gives what was written its number.
 
   Args:
     aside: The folder that `writing` made, complete.
     export_dir: Folder of the versions.
     step: The number; None: the time in seconds, or one more than the highest.
+    complete: Called with the number that it is going to have.
 
   Returns:
     Path of the version.
@@ -88,13 +90,14 @@ def publish(aside: str, export_dir: str, step: Optional[int] = None) -> str:
     VersionError: If the number is taken, or below the highest.
     OSError: If the folder cannot be renamed.
   """
-  _flush(aside)
   with _locked(export_dir):
     check_step(export_dir, step)
     number = step
     if number is None:
       number = max([int(time.time())] + [n + 1 for n in numbered(export_dir)])
     path = os.path.join(export_dir, str(number))
+    complete(number)
+    _flush(aside)
     os.rename(aside, path)
     _flush_folder(export_dir)
   return path

@@ -102,8 +102,8 @@ def replay(path: str) -> None:
                  "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
   try:
     done = subprocess.run(
-        [sys.executable, "-m", replay_lib.__name__, path], env=environment, text=True,
-        capture_output=True, timeout=_SECONDS, check=False)
+        [sys.executable, "-m", replay_lib.__name__, path], env=environment,
+        text=True, capture_output=True, timeout=_SECONDS, check=False)
   except subprocess.TimeoutExpired as error:
     raise WarmupError(f"{path}: warm-up requests were not answered within "
                       f"{_SECONDS} s; not published") from error

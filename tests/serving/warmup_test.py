@@ -205,7 +205,8 @@ class ReplayTest(WarmupTest):
        "has city, hour, sizes"),
       ("another_type", "serving_default",
        lambda log: log.predict_log.request.inputs.update({
-           "x": log.predict_log.request.inputs["city"]}), "could not convert string to float"),
+           "x": log.predict_log.request.inputs["city"]}),
+       "could not convert string to float"),
       ("of_no_kind", "delay", lambda log: log.Clear(),
        "it is of no kind that a server runs"))
   def test_one_bad_request_is_found(self, name, change, message):
