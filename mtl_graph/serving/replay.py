@@ -91,8 +91,8 @@ def _answer(calls, log):
     method = (signature_reader.CLASSIFY if kind == "classify_log"
               else signature_reader.REGRESS)
     signatures = [_signature(calls, request.model_spec.signature_name, method)]
-  key, = signatures[0].inputs
-  answers = calls.ask_several([s.name for s in signatures], {key: examples})
+  answers = calls.ask_several({
+      s.name: dict.fromkeys(s.inputs, examples) for s in signatures})
   for name, answer in answers.items():
     _check_rows(name, answer, {len(examples)})
 

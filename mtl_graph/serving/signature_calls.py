@@ -1,6 +1,6 @@
 """Asks any signature of an export about rows, as a server would."""
 
-from typing import Dict, Iterable, Mapping, Optional
+from typing import Dict, Mapping, Optional
 
 from google.protobuf import message
 import numpy as np
@@ -9,7 +9,6 @@ import tensorflow.compat.v1 as tf
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import sessions
 from mtl_graph.serving import example_rows
-from mtl_graph.serving import predictor
 from mtl_graph.serving import signature_reader
 
 
@@ -49,6 +48,10 @@ class Calls:
     return self
 
   def __exit__(self, *unused_exception) -> None:
+    self.close()
+
+  def close(self) -> None:
+    """Closes the session."""
     self._session.close()
 
   def feed(self, name: str, raw: Mapping[str, np.ndarray]
@@ -70,7 +73,7 @@ class Calls:
       return {key: np.array(example_rows.serialize(
           raw, self._columns, self._session.graph.get_tensor_by_name(
               tensor.name)), object)}
-    default = self.signatures.get(predictor.SIGNATURE, signature)
+    default = self.signatures.get(signature_reader.DEFAULT, signature)
     inputs = {tensor.name: key for key, tensor in default.inputs.items()}
     if not set(inputs.values()) <= set(raw):
       return None
@@ -87,33 +90,37 @@ class Calls:
       return None  # A placeholder of its own, which raw values do not reach.
     return found
 
-  def ask(self, name: str, feed: Mapping[str, np.ndarray],
-          outputs: Optional[Iterable[str]] = None) -> Dict[str, np.ndarray]:
+  def ask(self, name: str, feed: Mapping[str, np.ndarray]
+          ) -> Dict[str, np.ndarray]:
     """Runs one signature.
 
     Args:
       name: Name of the signature.
       feed: Arrays by key, as `feed` returns them.
-      outputs: Keys of the outputs wanted; None: all.
 
     Returns:
       Arrays by key.
     """
-    return self.ask_several([name], feed, outputs)[name]
+    return self.ask_several({name: feed})[name]
 
-  def ask_several(self, names: Iterable[str], feed: Mapping[str, np.ndarray],
-                  outputs: Optional[Iterable[str]] = None
+  def ask_several(self, feeds: Mapping[str, Mapping[str, np.ndarray]]
                   ) -> Dict[str, Dict[str, np.ndarray]]:
-    """Runs signatures with the same inputs in one run; see `ask`."""
-    names = list(names)
-    inputs = {tensor.name: feed[key] for name in names for key, tensor
-              in self.signatures[name].inputs.items() if key in feed}
+    """Runs several signatures in one run of the model.
+
+    Args:
+      feeds: What each is asked, by its name; what two take from one tensor is
+        the same.
+
+    Returns:
+      Arrays by key, by name.
+    """
+    inputs = {self.signatures[name].inputs[key].name: values
+              for name, feed in feeds.items() for key, values in feed.items()}
     found = self._run(
-        [((name, key), tensor.name) for name in names for key, tensor
-         in self.signatures[name].outputs.items()
-         if outputs is None or key in outputs], inputs)
+        [((name, key), tensor.name) for name in feeds
+         for key, tensor in self.signatures[name].outputs.items()], inputs)
     return {name: {key: value for (of, key), value in found.items()
-                   if of == name} for name in names}
+                   if of == name} for name in feeds}
 
   def _run(self, fetches, feeds):
     values = self._session.run([name for _, name in fetches], feeds)

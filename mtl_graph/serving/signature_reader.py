@@ -9,6 +9,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 CLASSIFY = tf.saved_model.signature_constants.CLASSIFY_METHOD_NAME
 REGRESS = tf.saved_model.signature_constants.REGRESS_METHOD_NAME
 PREDICT = tf.saved_model.signature_constants.PREDICT_METHOD_NAME
+DEFAULT = "serving_default"
 # Signatures that TensorFlow keeps for itself, such as the one of the main op.
 _INTERNAL = "__saved_model"
 
@@ -80,7 +81,7 @@ def read(path: str) -> Dict[str, Signature]:
 def of(signature_def) -> Dict[str, Signature]:
   """Returns a `Signature` by name of what a MetaGraphDef has; as `read`."""
   names = sorted(n for n in signature_def if not n.startswith(_INTERNAL))
-  names.sort(key=lambda name: name != "serving_default")
+  names.sort(key=lambda name: name != DEFAULT)
   return {name: Signature(
       name, signature_def[name].method_name,
       _tensors(signature_def[name].inputs),
