@@ -83,6 +83,8 @@ class Calls:
         found[key] = raw[inputs[tensor.name]]
       else:
         fetched.append((key, tensor.name))
+    if not fetched:
+      return found
     try:
       found.update(self._run(fetched, {name: raw[key]
                                        for name, key in inputs.items()}))
