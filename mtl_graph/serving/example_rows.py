@@ -68,6 +68,8 @@ def serialize(raw: Mapping[str, np.ndarray], columns: Mapping[str, Column],
   sources: Dict[str, List[str]] = {}
   for name in raw:
     key = columns[name].key if name in columns else name
+    if types is not None and key not in types:
+      key = name  # Others may call columns as they call inputs.
     sources.setdefault(key, []).append(name)
   count = len(next(iter(raw.values())))
   examples = [tf.train.Example() for _ in range(count)]
