@@ -81,22 +81,27 @@ def _kill():
   seconds = time.monotonic() - started
   print(f"an export writes for {seconds:.2f} s")
   launching.start_tensorflow()
-  moments, left = random.Random(_FLAGS.seed), 0
-  for number in range(_FLAGS.times):
+  moments, killed, done = random.Random(_FLAGS.seed), 0, 0
+  while killed < _FLAGS.times:
     process = _start(experiment)
     _first_file(process)
-    time.sleep(moments.uniform(0, seconds))
+    started, moment = time.monotonic(), moments.uniform(0, seconds)
+    while process.poll() is None and time.monotonic() - started < moment:
+      time.sleep(0.001)
     process.kill()
     process.wait()
-    names = os.listdir(_FLAGS.export_dir)
-    left += any(not name.isdigit() for name in names)
+    if any(not name.isdigit() for name in os.listdir(_FLAGS.export_dir)):
+      killed += 1
+    else:  # It was done: the moments are to be earlier.
+      done += 1
+      seconds = min(seconds, time.monotonic() - started)
     for line in broken(_FLAGS.export_dir):
-      raise flags.Error(f"kill {number + 1}: {line}")
+      raise flags.Error(f"export {killed + done + 1}: {line}")
   _start(experiment).wait()
   remains = [n for n in os.listdir(_FLAGS.export_dir) if not n.isdigit()]
   if remains or broken(_FLAGS.export_dir):
     raise flags.Error(f"the last export leaves {', '.join(remains)}")
-  print(f"{_FLAGS.times} exports killed, {left} of them while writing; "
+  print(f"{killed} exports killed while writing, {done} a moment after; "
         f"{len(os.listdir(_FLAGS.export_dir))} versions, all whole; no remains")
 
 
