@@ -69,10 +69,12 @@ setuptools.setup(
         # Reads Parquet files.
         "parquet": ["pyarrow>=17,<27"],
         # Runs the tests: scikit-learn is the metrics' independent reference,
-        # data frames come from pandas, a tool draws with matplotlib.
+        # data frames come from pandas, a tool draws with matplotlib, requests
+        # are compared with TensorFlow Serving's own.
         "test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4",
                  "scikit-learn>=1.5,<2", "grpcio-tools==1.76.0",
-                 "pandas>=2.2,<4", "pyarrow>=17,<27", "matplotlib>=3.8,<4"],
+                 "pandas>=2.2,<4", "pyarrow>=17,<27", "matplotlib>=3.8,<4",
+                 "tensorflow-serving-api==2.21.0"],
         # Runs tools/compare_*.py.
         "compare": ["scikit-learn>=1.5,<2", "matplotlib>=3.8,<4"],
         # Runs tools/benchmark.py: PyTorch is a rival, of one version so that

@@ -11,6 +11,7 @@ from mtl_graph import row_sets
 from mtl_graph import validation
 from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.serving import publishing
 from mtl_graph.serving import saved_model
 from mtl_graph.training import loop
 from mtl_graph.training import outcome
@@ -54,11 +55,18 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
   arrays = by_split(arrays, experiment.data)
   validation.check(experiment, arrays)
   model_dir = model_dir or os.path.join("runs", experiment.name)
-  return loop.train(
-      experiment, model_dir, arrays, allow_changes,
-      lambda trained, checkpoint, raw, expected: saved_model.export(
-          trained, checkpoint, os.path.join(model_dir, "export"), raw,
-          expected), log, hooks, profile)
+
+  def export(trained, checkpoint, raw, expected, record):
+    try:
+      return saved_model.export(
+          trained, checkpoint, os.path.join(model_dir, "export"), raw, expected,
+          record, unless_in_place=True)
+    except publishing.HeldBack as held_back:
+      log(str(held_back))
+      return None
+
+  return loop.train(experiment, model_dir, arrays, allow_changes, export, log,
+                    hooks, profile)
 
 
 def experiment_of(experiment: Union[experiment_pb2.Experiment, str],

@@ -169,8 +169,6 @@ RANGES = (
          "^evaluation.early_stopping.patience: found 0; allowed: at least 1"),
     _set("min_delta_negative", "evaluation.early_stopping.min_delta=-1",
          "^evaluation.early_stopping.min_delta: found -1.0; allowed: at least"),
-    _set("warmup_negative", "serving.warmup_requests=-1",
-         "^serving.warmup_requests: found -1; allowed: at least 0"),
     _set("log_variance_bounds_crossed", f"{_UNCERTAINTY}.min_log_variance=30",
          f"^{_UNCERTAINTY}.min_log_variance: found 30; allowed: below max_log"),
     _set("log_variance_out_of_bounds",

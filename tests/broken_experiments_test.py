@@ -27,6 +27,7 @@ from tests import broken_labels
 from tests import broken_layers
 from tests import broken_losses
 from tests import broken_optimizers
+from tests import broken_publishing
 from tests import broken_records
 from tests import broken_selection
 from tests import broken_sharing
@@ -46,7 +47,7 @@ _EXPERIMENTS = (
     + broken_labels.CASES + broken_layers.CASES + broken_optimizers.CASES
     + broken_selection.CASES + broken_sources.CASES + broken_training.CASES
     + broken_sharing.CASES + broken_chains.CASES + broken_independent.CASES
-    + broken_losses.CASES)
+    + broken_losses.CASES + broken_publishing.CASES)
 _DATA_FILES = (
     broken_files.DATA_FILES + broken_records.CASES + broken_sources.DATA_FILES
     + broken_tables.CASES)

@@ -146,7 +146,12 @@ evaluation {
   task_metrics { task: "one" quantile: [0.5] }
   slice { column: "u" }
 }
-serving { warmup_requests: 1 }
+serving {
+  warmup_requests: 1
+  publishing { keep: 2 every_best {}
+               gate { metric: "yes/auc" goal: MAXIMIZE margin: 0.1 } }
+  batching { max_batch_size: 8 allowed_batch_sizes: [1, 8] }
+}
 """
 
 _DEFAULT = "training.default_optimizer={ %s { learning_rate { %s } } }"

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import glob
 import importlib
 import importlib.util
 import io
@@ -205,12 +206,21 @@ def check_folds(test):
   test.assertLen(metrics["validation"]["clicked"]["auc"]["values"], 2)
 
 
+def check_shards(test):
+  test.assertCountEqual(os.listdir("by_shard"), [
+      *(f"shop-0000{i}-of-00003.csv" for i in range(3)), "predictions.json"])
+  for name in glob.glob("by_shard/*.csv"):
+    with open(name, encoding="utf-8") as file:
+      test.assertStartsWith(file.readline(), "user,clicked/logit,")
+
+
 # What the commands of a recipe leave behind.
 CHECKS = {
     "Where the time goes.": check_profile,
     "How sure are the metrics?": check_folds,
     "Day by day.": check_days,
     "One task more, one task less.": check_changes,
+    "What changed, and predictions by the million.": check_shards,
 }
 
 

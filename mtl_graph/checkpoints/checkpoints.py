@@ -262,6 +262,18 @@ def step_of(path: str) -> int:
   return int(path.rpartition("-")[2])
 
 
+def global_step(path: str) -> int:
+  """Reads the global step of a checkpoint, whatever its name.
+
+  Raises:
+    CheckpointError: If the checkpoint cannot be read, or has none.
+  """
+  try:
+    return int(tf.train.load_checkpoint(path).get_tensor("global_step"))
+  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    raise CheckpointError(_cannot(path, error)) from error
+
+
 def read_state(path: str) -> Dict[str, Any]:
   """Reads the state that a run saved beside its variables.
 

@@ -46,6 +46,19 @@ class Measured(NamedTuple):
   confusion: Dict[str, Confusion]
 
 
+class Record(NamedTuple):
+  """What goes along with a checkpoint that is exported.
+
+  Attributes:
+    step: Its global step.
+    metrics: Metrics by split, task and name.
+    digests: Fingerprints of the rows by split.
+  """
+  step: int
+  metrics: Dict[str, Metrics]
+  digests: Dict[str, str]
+
+
 class Slice(NamedTuple):
   """The rows that hold one value.
 

@@ -12,6 +12,7 @@ from mtl_graph import vocabularies
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.checkpoints import sessions
+from mtl_graph.data import batches
 from mtl_graph.data import splits
 from mtl_graph.evaluation import cached_rows
 from mtl_graph.evaluation import details
@@ -70,6 +71,42 @@ def open_run(experiment: experiment_pb2.Experiment, model_dir: str,
       session, model, experiment))
 
 
+def record(run: SavedRun, split: str, rows: splits.Split, model_dir: str,
+           log: Callable[[str], None] = print) -> measurement.Record:
+  """Says what is known of a checkpoint that is to be exported.
+
+  Args:
+    run: The run.
+    split: Name of the rows that are at hand.
+    rows: The rows; metrics are of validation rows only. Where rows are streamed
+      all that are in the cache are measured instead.
+    model_dir: The run's folder.
+    log: Takes a line if rows are parsed.
+
+  Returns:
+    A `Record`.
+  """
+  digests = {"train": checkpoints.read_state(run.checkpoint).get("digest", "")}
+  metrics = {}
+  if split == "validation":
+    if row_sets.is_streamed(run.experiment.data):
+      found, read = _cached(run, model_dir, [split], log)
+      batch, rows = found.batches[split], read[split]
+    else:
+      batch = run.evaluator.transform(rows)
+    digests[split] = batches.digest(batch, list(rows.sources.values()))
+    metrics[split] = run.evaluator.evaluate(batch, rows.groups)
+  return measurement.Record(checkpoints.global_step(run.checkpoint), metrics,
+                            digests)
+
+
+def _cached(run, model_dir, names, log):
+  """Returns batches and splits of the cache, for the splits of these names."""
+  cache = cached_rows.open_cache(run.experiment, model_dir, log, names)
+  return cached_rows.transform(cache, run.experiment, run.evaluator,
+                               run.session), cache.rows.splits
+
+
 def evaluate(experiment: experiment_pb2.Experiment, model_dir: str,
              which: str = "", arrays: Optional[Mapping[str, Mapping[
                  str, np.ndarray]]] = None,
@@ -103,12 +140,10 @@ def evaluate(experiment: experiment_pb2.Experiment, model_dir: str,
   with run.session:
     measured = {}
     if arrays is None and row_sets.is_streamed(experiment.data):
-      cache = cached_rows.open_cache(run.experiment, model_dir, log, names)
-      found = cached_rows.transform(cache, run.experiment, run.evaluator,
-                                    run.session)
+      found, read = _cached(run, model_dir, names, log)
       for split in names:
-        measured[split] = run.evaluator.measure(
-            found.batches[split], cache.rows.splits[split].groups)
+        measured[split] = run.evaluator.measure(found.batches[split],
+                                                read[split].groups)
     else:
       for split, rows in splits.read_all(experiment, arrays, names).items():
         measured[split] = run.evaluator.measure(run.evaluator.transform(rows),

@@ -1,30 +1,25 @@
 """Loads an export and runs it over arrays and files."""
 
-import csv
-import json
 import os
-import sys
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, Mapping, Sequence
 
-from google.protobuf import message
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
-from mtl_graph import row_sets
 from mtl_graph.checkpoints import checkpoints
-from mtl_graph.checkpoints import sessions
 from mtl_graph.data import raw_values
 from mtl_graph.data import sources
-from mtl_graph.evaluation import tables
-from mtl_graph.protos import data_pb2
+from mtl_graph.serving import file_prediction
+from mtl_graph.serving import signature_calls
+from mtl_graph.serving import signature_reader
+from mtl_graph.serving import versions
 
-SIGNATURE = "serving_default"
+SIGNATURE = signature_reader.DEFAULT
 _BATCH_SIZE = 4096
 
 
 class PredictError(Exception):
-  """An export that cannot be loaded, or an output that cannot be written."""
+  """An export that cannot be loaded."""
 
 
 class Predictor:
@@ -43,20 +38,15 @@ class Predictor:
     try:
       self.experiment = config.load(
           os.path.join(self.path, "assets.extra", "experiment.pbtxt"))
-      with tf.Graph().as_default() as graph:
-        self._session = sessions.open_session(graph)
-        meta_graph = tf.saved_model.load(
-            self._session, [tf.saved_model.tag_constants.SERVING], self.path)
-    except (OSError, RuntimeError, tf.errors.OpError, ValueError, KeyError,
-            message.DecodeError, config.ConfigErrors) as error:
+      self.calls = signature_calls.Calls(self.path)
+      signature = self.calls.signatures[SIGNATURE]
+    except signature_calls.LoadError as error:
+      raise PredictError(str(error)) from error
+    except (KeyError, config.ConfigErrors) as error:
       raise PredictError(f"{self.path}: cannot be loaded: "
                          f"{checkpoints.reason_of(error)}") from error
-    signature = meta_graph.signature_def[SIGNATURE]
-    self.inputs = sorted(signature.inputs)
-    self.outputs = sorted(signature.outputs)
-    self._call = self._session.make_callable(
-        [signature.outputs[name].name for name in self.outputs],
-        [signature.inputs[name].name for name in self.inputs])
+    self.inputs = list(signature.inputs)
+    self.outputs = list(signature.outputs)
 
   def __enter__(self) -> "Predictor":
     return self
@@ -66,7 +56,7 @@ class Predictor:
 
   def close(self) -> None:
     """Closes the session."""
-    self._session.close()
+    self.calls.close()
 
   def run(self, raw: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
     """Runs `serving_default` on raw values, in batches.
@@ -78,11 +68,11 @@ class Predictor:
       Arrays of one entry per row, by output: `<task>/<key>`.
     """
     rows = len(raw[self.inputs[0]])
-    parts = [self._call(*[raw[name][start:start + _BATCH_SIZE]
-                          for name in self.inputs])
+    parts = [self.calls.ask(SIGNATURE, {
+        name: raw[name][start:start + _BATCH_SIZE] for name in self.inputs})
              for start in range(0, max(rows, 1), _BATCH_SIZE)]
-    return {name: np.concatenate(arrays)
-            for name, arrays in zip(self.outputs, zip(*parts))}
+    return {name: np.concatenate([part[name] for part in parts])
+            for name in self.outputs}
 
   def predict(self, arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
     """Predicts from columns as training read them.
@@ -102,12 +92,13 @@ class Predictor:
 
   def predict_csv(self, input_path: str, output_path: str,
                   keys: Sequence[str] = ()) -> int:
-    """Predicts every row of a CSV file.
+    """Predicts every row of files, reading and writing in batches.
 
     Args:
-      input_path: Path or glob, plain or gzip.
+      input_path: Path, glob or shards of CSV or TFRecord files; see
+        `file_prediction.source_of`.
       output_path: Path ending in `.csv` or `.jsonl`, or "-" for CSV on standard
-        output. Written under another name first.
+        output.
       keys: Columns passed through in front of the predictions.
 
     Returns:
@@ -115,41 +106,14 @@ class Predictor:
 
     Raises:
       DataError: If the input cannot be used.
-      PredictError: If the output cannot be written.
+      OutputError: If the output cannot be written.
     """
-    source = self._source_like(input_path)
-    columns = list(dict.fromkeys([*self._columns(), *keys]))
-    table = sources.read(source, columns, "--input")
-    answers = self.run(raw_values.read(self.experiment.data.feature, table))
-    names = list(keys)
-    values: List = [table.columns[key] for key in keys]
-    for name in self.outputs:
-      if answers[name].ndim > 1 and not output_path.endswith(".jsonl"):
-        for i in range(answers[name].shape[1]):
-          names.append(f"{name}[{i}]")
-          values.append(answers[name][:, i].tolist())
-      else:
-        names.append(name)
-        values.append(answers[name].tolist())
-    _write(output_path, names, values)
-    return len(values[0])
+    return file_prediction.predict(
+        self.calls, self.experiment, input_path, output_path,
+        file_prediction.Asked(keys=tuple(keys), batch_size=_BATCH_SIZE))
 
   def _columns(self):
     return raw_values.columns_of(self.experiment.data.feature)
-
-  def _source_like(self, path):
-    """Returns a CSV source that is read as the training rows were.
-
-    Of several sources, it is read as the first whose training rows are CSV.
-    """
-    trained = next(
-        (rows.source.csv
-         for rows in row_sets.every(self.experiment.data, "train")
-         if rows.source.HasField("csv")), data_pb2.CsvFiles())
-    return data_pb2.Source(csv=data_pb2.CsvFiles(
-        path=[path], header_file=trained.header_file or None,
-        strip_spaces=trained.strip_spaces,
-        missing_value=trained.missing_value))
 
 
 def load(path: str) -> Predictor:
@@ -161,36 +125,8 @@ def _version(path: str) -> str:
   """Returns the folder of the export that a path means."""
   if os.path.isfile(os.path.join(path, "saved_model.pb")):
     return path
-  versions = [n for n in (os.listdir(path) if os.path.isdir(path) else [])
-              if n.isdigit()
-              and os.path.isfile(os.path.join(path, n, "saved_model.pb"))]
-  if not versions:
+  newest = versions.newest(path)
+  if newest is None:
     raise PredictError(f"{path}: found no export; allowed: a folder with "
                        "saved_model.pb, or one of numbered versions")
-  return os.path.join(path, max(versions, key=int))
-
-
-def _write(path, names, values):
-  """Writes columns as CSV or JSON lines."""
-  try:
-    if path == "-":
-      _write_rows(sys.stdout, path, names, values)
-      return
-    with open(path + ".tmp", "w", encoding="utf-8", newline="") as file:
-      _write_rows(file, path, names, values)
-    os.replace(path + ".tmp", path)
-  except BrokenPipeError:
-    raise  # Whoever read our output has seen enough.
-  except OSError as error:
-    raise PredictError(
-        f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _write_rows(file, path, names, values):
-  if path.endswith(".jsonl"):
-    for row in zip(*values):
-      file.write(json.dumps(tables.finite(dict(zip(names, row)))) + "\n")
-    return
-  writer = csv.writer(file, lineterminator="\n")
-  writer.writerow(names)
-  writer.writerows(zip(*values))
+  return newest

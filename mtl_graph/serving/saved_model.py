@@ -1,9 +1,6 @@
 """Exports a checkpoint as a SavedModel, checked before it is published."""
 
 import os
-import shutil
-import tempfile
-import time
 from typing import Dict, Mapping, Optional
 
 import numpy as np
@@ -12,9 +9,15 @@ import tensorflow.compat.v1 as tf
 from mtl_graph import config
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import sessions
+from mtl_graph.evaluation import measurement
 from mtl_graph.model import graphs
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.serving import call_guide
+from mtl_graph.serving import manifest
 from mtl_graph.serving import predictor
+from mtl_graph.serving import publishing
+from mtl_graph.serving import versions
+from mtl_graph.serving import warmup
 
 # Another graph, with other batch sizes, may round differently: this much.
 _TOLERANCE = 1e-5
@@ -26,13 +29,14 @@ class ExportError(Exception):
 
 def export(experiment: experiment_pb2.Experiment, checkpoint: str,
            export_dir: str, raw: Optional[Mapping[str, np.ndarray]] = None,
-           expected: Optional[Mapping[str, Mapping[str, np.ndarray]]] = None
-           ) -> str:
-  """Writes a checkpoint as the next version of a SavedModel.
+           expected: Optional[Mapping[str, Mapping[str, np.ndarray]]] = None,
+           record: Optional[measurement.Record] = None,
+           unless_in_place: bool = False) -> str:
+  """Publishes a checkpoint as the next version of a SavedModel.
 
-  The version is the time in seconds. It is written under another name, loaded
-  again, compared with what the training graph answers on real rows, and only
-  then given its number, so that a server never sees half of it or a wrong one.
+  It is written under another name, loaded again, compared with what the
+  training graph answers on real rows, and only then given its number, so that a
+  server never sees half of it or a wrong one; `serving.publishing` says more.
 
   Args:
     experiment: The experiment, valid.
@@ -40,6 +44,9 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
     export_dir: Folder of the versions.
     raw: Real rows by feature to check the export on; None: not checked.
     expected: What the training graph answers on them, by task and key.
+    record: What is known of the checkpoint; None: nothing.
+    unless_in_place: Whether nothing is published if the newest version is this
+      very model.
 
   Returns:
     Path of the version.
@@ -47,30 +54,41 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
   Raises:
     CheckpointError: If the checkpoint does not fit the experiment.
     ExportError: If the export cannot be written, or answers differently.
+    HeldBack: If the gate does not let it pass.
   """
-  aside = None
+  settings = experiment.serving.publishing
   try:
-    os.makedirs(export_dir, exist_ok=True)
-    aside = tempfile.mkdtemp(prefix="writing-", dir=export_dir)
-    os.chmod(aside, 0o755)  # mkdtemp leaves it to its owner alone.
-    _write(experiment, checkpoint, aside)
-    if raw is not None:
-      _check(aside, raw, expected)
-    path = os.path.join(export_dir, str(_next_version(export_dir)))
-    os.rename(aside, path)
+    with versions.writing(export_dir) as aside:
+      _write(experiment, checkpoint, aside)
+      place = unless_in_place and publishing.in_place(aside, export_dir)
+      if place:
+        return place
+      step = publishing.step_for(settings, record)
+      versions.check_step(export_dir, step)
+      publishing.check_gate(settings, export_dir, record)
+      if raw is not None:
+        _check(aside, raw, expected)
+      content = manifest.write(aside, experiment, record)
+      call_guide.write(aside, content, raw or {})
+      if raw is not None and experiment.serving.warmup_requests:
+        warmup.write(aside, experiment.name, raw,
+                     experiment.serving.warmup_requests)
+        warmup.replay(aside)
+      if experiment.serving.HasField("batching"):
+        with open(os.path.join(aside, "batching_params.pbtxt"), "w",
+                  encoding="utf-8") as file:
+          file.write(publishing.batching_text(experiment.serving.batching))
+      path = versions.publish(
+          aside, export_dir, step, lambda number: call_guide.fill_in(
+              aside, number, versions.newest(export_dir)))
+    versions.remove_old(export_dir, settings.keep)
+  except (versions.VersionError, warmup.WarmupError) as error:
+    raise ExportError(str(error)) from error
   except (OSError, tf.errors.OpError) as error:
     raise ExportError(
         f"{export_dir}: cannot be written: {checkpoints.reason_of(error)}; "
         "allowed: a folder of your own with space in it") from error
-  finally:
-    if aside is not None:
-      shutil.rmtree(aside, ignore_errors=True)
   return path
-
-
-def _next_version(export_dir: str) -> int:
-  versions = [int(name) for name in os.listdir(export_dir) if name.isdigit()]
-  return max([int(time.time())] + [v + 1 for v in versions])
 
 
 def _write(experiment, checkpoint, path):

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from typing import Callable, Dict, Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -18,6 +18,7 @@ from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import tables
 from mtl_graph.model import averages
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.training import exporting
 from mtl_graph.training import failures
 from mtl_graph.training import hooks as hooks_lib
 from mtl_graph.training import interruption as interruption_lib
@@ -46,15 +47,10 @@ class Interrupted(Exception):
     self.signal = signal
 
 
-# Exports a checkpoint: (experiment, checkpoint, raw rows, what the training
-# graph answers on them) -> path of the version.
-Exporter = Callable[[experiment_pb2.Experiment, str, Dict, Dict], str]
-
-
 def train(experiment: experiment_pb2.Experiment, model_dir: str,
           arrays: Optional[preparation.Arrays] = None,
           allow_changes: bool = False,
-          exporter: Optional[Exporter] = None,
+          exporter: Optional[exporting.Exporter] = None,
           log: Callable[[str], None] = print,
           hooks: Sequence[tf.train.SessionRunHook] = (),
           profile: bool = False) -> outcome.Result:
@@ -66,7 +62,8 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     arrays: Columns by split handed over in Python, in place of files.
     allow_changes: Whether to go on under an experiment or data that differ from
       those of the last checkpoint; what fits is restored.
-    exporter: Called at the end if the experiment has a `serving` message.
+    exporter: Called at the end, and when `serving.publishing` says, if the
+      experiment has a `serving` message.
     log: Takes each line of the log.
     hooks: What runs around every step.
     profile: Whether to record some steps for TensorBoard's profiler.
@@ -93,25 +90,28 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     if late:
       log(late)
     hooks = hooks_lib.Hooks(hooks)
-    run = _Run(experiment, model_dir, arrays, interruption, log, hooks)
+    run = _Run(experiment, model_dir, arrays, interruption, log, hooks,
+               exporter)
     stack.enter_context(run.session)
     stack.callback(run.close)
     stack.enter_context(hooks)
     run.start(changes, allow_changes)
     with run.profiled() if profile else contextlib.nullcontext():
       run.train()
-    return run.finish(exporter)
+    return run.finish()
 
 
 class _Run:
   """One run: the graph, its session, and what goes on between steps."""
 
-  def __init__(self, experiment, model_dir, arrays, interruption, log, hooks):
+  def __init__(self, experiment, model_dir, arrays, interruption, log, hooks,
+               exporter):
     self._began = time.monotonic()
     self._model_dir = model_dir
     self._interruption = interruption
     self._hooks = hooks
     self._log = log
+    self._exporter = exporter
     self._tasks = experiment.model.task
     self._parsed = rows_lib.parse(experiment, model_dir, arrays, log)
     self._split_rows, experiment = self._parsed.splits, self._parsed.experiment
@@ -136,8 +136,8 @@ class _Run:
         experiment, self._model, self.session, model_dir, self._graph.cosines)
     # Set by `start`.
     self._batches = self._digests = self._state = self._execution = None
-    self._schedule = self._step = self._first_step = None
-    self._saved_step = self._saved_at_start = None
+    self._schedule = self._step = self._first_step = self._exporting = None
+    self._saved_step = self._saved_at_start = self._saved_path = None
     self._best_is_stale = False
 
   def close(self):
@@ -169,6 +169,9 @@ class _Run:
                                      self._digests["train"])
     self._step = int(self.session.run(self._model.global_step))
     self._first_step = self._step
+    self._exporting = exporting.Exporting(
+        self._exporter, self._experiment, self._evaluator, self._split_rows,
+        self._digests, self._log)
     self._schedule = preparation.schedule(
         self._experiment, self._split_rows["train"], self._step,
         self._num_steps)
@@ -261,17 +264,21 @@ class _Run:
       failures.check(self._step, some[-1].report,
                      self._execution.steps[some[-1].step], self._model_dir)
       last = self._step >= self._num_steps or bool(self._hooks.stopped_by)
-      evaluated = None
+      evaluated, best = None, False
       if "validation" in self._batches and (
           last or _at(self._step, evaluation.every_steps)):
         bar.clear()
-        evaluated = self._evaluate_and_keep_best()
+        evaluated, best = self._evaluate_and_keep_best()
       if evaluated or last or _at(self._step, training.log_every_steps):
         bar.clear()
         self._report(ran, seconds, evaluated)
         ran, seconds = [], 0.0
-      if _at(self._step, training.checkpoint.every_steps):
+      due = self._exporting.is_due(self._step, evaluated is not None, best)
+      if due or _at(self._step, training.checkpoint.every_steps):
         self._save()
+      if due:
+        bar.clear()
+        self._exporting.export(self._step, self._saved_path, evaluated)
     bar.clear()
     if self._saved_step != self._step:
       self._save()
@@ -309,7 +316,7 @@ class _Run:
     if best:
       self._set_stale_best_aside()
       self._checkpoints.save_best(self.session, self._state_now(), self._step)
-    return metrics
+    return metrics, best
 
   def _state_now(self):
     if self._model.counters:  # Joint training stands where the step says.
@@ -338,7 +345,8 @@ class _Run:
 
   def _save(self):
     self._set_stale_best_aside()
-    self._checkpoints.save(self.session, self._state_now(), self._step)
+    self._saved_path = self._checkpoints.save(self.session, self._state_now(),
+                                              self._step)
     self._saved_step = self._step
 
   def _report(self, ran, seconds, metrics):
@@ -350,7 +358,7 @@ class _Run:
     with model_dir_lib.writing(self._model_dir):
       self._summaries.write(self._step, len(ran), interval, rate, metrics)
 
-  def finish(self, exporter) -> outcome.Result:
+  def finish(self) -> outcome.Result:
     """Evaluates the best or last checkpoint, and exports it."""
     self._summaries.close()
     checkpoint = checkpoints_lib.choose(
@@ -378,12 +386,9 @@ class _Run:
         tables.write_json(details.to_json(checkpoint, measured),
                           os.path.join(self._model_dir, "metrics.json"))
     self._leave_if_asked()
-    export_path = None
-    if exporter is not None and self._experiment.HasField("serving"):
-      export_path = exporter(
-          self._experiment, checkpoint, *self._evaluator.sample(
-              self._split_rows.get("validation", self._split_rows["train"])))
-      self._log(f"exported {export_path}")
+    export_path = self._exporting.export(
+        checkpoints_lib.step_of(checkpoint), checkpoint,
+        metrics.get("validation"), metrics.get("test"))
     result = outcome.Result(self._step, checkpoint, metrics, export_path)
     with model_dir_lib.writing(self._model_dir):
       outcome.write(self._model_dir, basis, result)

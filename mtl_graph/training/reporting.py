@@ -152,11 +152,8 @@ def introduction(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   Returns:
     The ownership table, warnings, rows and execution.
   """
-  lines = [ownership_table(model), *warnings(experiment, rows),
-           f"{rows_line(splits_read, rows_of_epoch)}; execution: {executed}"]
-  if experiment.serving.warmup_requests:
-    lines.append("serving.warmup_requests: not written by this version")
-  return lines
+  return [ownership_table(model), *warnings(experiment, rows),
+          f"{rows_line(splits_read, rows_of_epoch)}; execution: {executed}"]
 
 
 def uncertainty_table(tasks: Sequence[model_pb2.Task],

@@ -79,10 +79,11 @@ def next_border(experiment: experiment_pb2.Experiment, step: int,
     num_steps: Steps in all.
 
   Returns:
-    The next multiple of the intervals of the log, of checkpoints and of
-    evaluations, or the last step.
+    The next multiple of the intervals of the log, of checkpoints, of
+    evaluations and of exports, or the last step.
   """
   training = experiment.training
   every = (training.log_every_steps, training.checkpoint.every_steps,
-           experiment.evaluation.every_steps)
+           experiment.evaluation.every_steps,
+           experiment.serving.publishing.every_steps)
   return min([num_steps, *((step // n + 1) * n for n in every if n)])

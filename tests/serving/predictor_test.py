@@ -15,6 +15,7 @@ import numpy as np
 
 from mtl_graph import config
 from mtl_graph.data import sources
+from mtl_graph.serving import file_prediction
 from mtl_graph.serving import predictor
 from mtl_graph.serving import saved_model
 from mtl_graph.training import loop
@@ -248,7 +249,7 @@ class FilesTest(PredictorTest):
   def test_output_that_cannot_be_written(self):
     path = self._path("in.csv", _ROWS)
     output = os.path.join(self._folder, "no", "out.csv")
-    with self.assertRaisesRegex(predictor.PredictError,
+    with self.assertRaisesRegex(file_prediction.OutputError,
                                 f"^{output}: cannot be written: No such file"):
       self._loaded.predict_csv(path, output)
 

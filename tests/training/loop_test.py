@@ -288,8 +288,8 @@ class NothingLeftTest(small_run.SmallRunTest):
 
   def test_a_finished_run_is_left_alone(self):
     exported = []
-    def export(experiment, checkpoint, raw, expected):
-      exported.append((experiment, checkpoint, raw, expected))
+    def export(*call):
+      exported.append(call)
       return "exported"
     first = self.train("serving={}", exporter=export)
     self.assertEqual(first.export_path, "exported")
@@ -302,13 +302,16 @@ class NothingLeftTest(small_run.SmallRunTest):
     self.assertEqual(self.steps(), before)
     self.check_exported(*exported[0])
 
-  def check_exported(self, unused_experiment, checkpoint, raw, expected):
+  def check_exported(self, unused_experiment, checkpoint, raw, expected, record):
     """The exporter gets real rows and what the graph says of them."""
     self.assertEqual(checkpoint, f"{self.folder}/model.ckpt-20")
     np.testing.assert_allclose(raw["x"], _ARRAYS["validation"]["x"], rtol=1e-6)
     self.assertEqual({task: list(keyed) for task, keyed in expected.items()},
                      {"a": ["probability", "logit"], "b": ["value"]})
     self.assertLen(expected["b"]["value"], 20)
+    self.assertEqual(record.step, 20)
+    self.assertCountEqual(record.digests, ["train", "validation"])
+    self.assertEqual(list(record.metrics), ["validation"])
 
   def test_no_serving_message_no_export(self):
     self.take_up()
