@@ -17,7 +17,6 @@ from absl import flags
 
 from mtl_graph import config
 from mtl_graph import launching
-from mtl_graph import validation
 from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
 
@@ -89,7 +88,6 @@ def main(argv) -> int:
 
 def _measure():
   experiment = config.load(_FLAGS.config, _FLAGS.set)
-  validation.check(experiment)
   training = experiment.training
   with tempfile.TemporaryDirectory() as folder:
     training.ClearField("num_epochs")

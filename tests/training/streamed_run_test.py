@@ -16,6 +16,7 @@ import tensorflow.compat.v1 as tf
 from mtl_graph import config
 from mtl_graph import export
 from mtl_graph import validation
+from mtl_graph.data import sources
 from mtl_graph.data import splits
 from mtl_graph.evaluation import evaluator
 from mtl_graph.evaluation import saved_run
@@ -190,13 +191,18 @@ class StreamedRunTest(small_run.SmallRunTest):
                        log=self.lines.append)
     self.assertLen(self.log("^cache: parsing rows"), 2)
 
-  def test_export_and_dry_run_read_the_first_rows(self):
-    self._train("run", _STREAMED)
+  def test_a_dry_run_reads_the_first_rows(self):
     expected = preparation.describe(self._experiment())
     with open(f"{self._files}/validation.csv", "a", encoding="utf-8") as file:
       file.writelines(["1,2,1,3\n"] * splits.SAMPLE_ROWS + ["1,2,1,high\n"])
+    self.assertEqual(preparation.describe(self._experiment(_STREAMED)),
+                     expected)
+    with self.assertRaisesRegex(sources.DataError, "found 'high'"):
+      preparation.describe(self._experiment())
+
+  def test_export_by_the_launcher(self):
+    self._train("run", _STREAMED)
     experiment = self._experiment(_STREAMED)
-    self.assertEqual(preparation.describe(experiment), expected)
     config.write(experiment, f"{self._files}/experiment.pbtxt")
     with contextlib.redirect_stdout(io.StringIO()) as printed:
       self.assertEqual(export.main([
