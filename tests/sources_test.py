@@ -21,7 +21,7 @@ class SourcesTest(absltest.TestCase):
     super().setUp()
     self.enter_context(contextlib.chdir(self.enter_context(
         tempfile.TemporaryDirectory())))
-    sources_experiment.write(".", sources_experiment.TEXT + "serving {}\n")
+    sources_experiment.write(".", sources_experiment.TEXT)
 
   def _launch(self, launcher, *flags, config=True):
     """Returns what a launcher prints, which must be done."""
@@ -59,6 +59,7 @@ class SourcesTest(absltest.TestCase):
                  "--set=data.source[name=shop].train.csv.path=['store.csv']")
 
   def test_exports_and_predicts(self):
+    sources_experiment.write(".", sources_experiment.TEXT + "serving {}\n")
     self._launch("train", "--model_dir=run")
     self._launch("export", "--model_dir=run", "--export_dir=again")
     answers = []

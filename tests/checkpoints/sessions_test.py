@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -75,6 +76,13 @@ class SessionsTest(tf.test.TestCase):
 
 
 class SessionConfigTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    # Whatever runs before in this process may have set.
+    self.enter_context(mock.patch.object(
+        tf.config.threading, "get_intra_op_parallelism_threads",
+        return_value=0))
 
   def test_an_empty_message_changes_two_settings_only(self):
     expected = tf.ConfigProto(allow_soft_placement=True)

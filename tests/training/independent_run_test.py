@@ -1,6 +1,8 @@
 """Tests of whole runs of independent training."""
 
+import functools
 import json
+import shutil
 import tempfile
 
 from absl.testing import absltest
@@ -60,23 +62,50 @@ def _values(folder):
           for name in reader.get_variable_to_shape_map()}
 
 
+def _train(overrides, folder, log, arrays=None, **kwargs):
+  experiment = config.parse(_TEXT)
+  for assignment in overrides:
+    config.override(experiment, assignment)
+  if experiment.training.HasField("joint"):
+    experiment.training.ClearField("num_rounds")
+  arrays = arrays or _ARRAYS
+  validation.check(experiment, arrays)
+  return loop.train(experiment, folder, arrays, log=log, **kwargs)
+
+
+_FOLDERS = []
+
+
+@functools.lru_cache(maxsize=None)
+def _finished(*overrides):
+  """Trains once per process; returns folder, result and log.
+
+  For tests that write nothing to the folder.
+  """
+  _FOLDERS.append(tempfile.TemporaryDirectory())
+  folder, lines = _FOLDERS[-1].name, []
+  return folder, _train(overrides, folder, lines.append), lines
+
+
+def _in_order(order):
+  return _finished(f"training.independent.order={order}")
+
+
 class IndependentRunTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
     self._folder = self.enter_context(tempfile.TemporaryDirectory())
 
-  def _train(self, *overrides, arrays=None, folder=None, log=None, **kwargs):
-    experiment = config.parse(_TEXT)
-    for assignment in overrides:
-      config.override(experiment, assignment)
-    if experiment.training.HasField("joint"):
-      experiment.training.ClearField("num_rounds")
-    arrays = arrays or _ARRAYS
-    validation.check(experiment, arrays)
+  def _train(self, *overrides, folder=None, log=None, **kwargs):
     self._lines = []
-    return loop.train(experiment, folder or self._folder, arrays,
-                      log=log or self._lines.append, **kwargs)
+    return _train(overrides, folder or self._folder, log or self._lines.append,
+                  **kwargs)
+
+  def _take_up_one_round(self):
+    """Has the test's folder be what a run of one round has left."""
+    shutil.copytree(_finished("training.num_rounds=1")[0], self._folder,
+                    dirs_exist_ok=True)
 
   def _counters(self, folder=None):
     values = _values(folder or self._folder)
@@ -84,7 +113,7 @@ class IndependentRunTest(parameterized.TestCase):
 
   @parameterized.parameters("SEQUENTIAL", "INTERLEAVED")
   def test_three_rounds_of_100_and_10(self, order):
-    result = self._train(f"training.independent.order={order}")
+    self._folder, result, self._lines = _in_order(order)
     self.assertEqual(self._counters(), [300, 30])
     self.assertEqual(result.step, 330)
     self.assertEqual(int(_values(self._folder)["global_step"]), 330)
@@ -95,21 +124,16 @@ class IndependentRunTest(parameterized.TestCase):
     self.assertNotIn("total", line)
 
   def test_interleaved_another_way_through_the_same_iterations(self):
-    self._train()
-    with tempfile.TemporaryDirectory() as folder:
-      self._train("training.independent.order=INTERLEAVED", folder=folder)
-      one, other = _values(self._folder), _values(folder)
+    one, other = [_values(_in_order(order)[0])
+                  for order in ("SEQUENTIAL", "INTERLEAVED")]
     self.assertNotEqual(one["trunk/dense/kernel"].tobytes(),
                         other["trunk/dense/kernel"].tobytes())
     self.assertEqual(one["iterations/a"], other["iterations/a"])
 
   @parameterized.parameters(("SEQUENTIAL", 100), ("INTERLEAVED", 200))
   def test_a_run_that_crashes_goes_on_to_the_bit(self, order, step):
-    overrides = [f"training.independent.order={order}",
-                 "training.checkpoint.every_steps=45"]
-    with tempfile.TemporaryDirectory() as folder:
-      self._train(*overrides, folder=folder)
-      expected = _values(folder)
+    overrides = [f"training.independent.order={order}"]
+    expected = _values(_in_order(order)[0])
 
     def crash(line):
       if line.startswith(f"step {step}/"):
@@ -117,13 +141,13 @@ class IndependentRunTest(parameterized.TestCase):
     with self.assertRaises(_Crash):
       self._train(*overrides, log=crash)
     self._train(*overrides)
-    self.assertIn(f"going on from step {step // 45 * 45}", self._lines)
+    self.assertIn(f"going on from step {step // 55 * 55}", self._lines)
     found = _values(self._folder)
     self.assertEqual([name for name in expected.keys() | found.keys()
                       if expected[name].tobytes() != found[name].tobytes()], [])
 
   def test_more_rounds_go_on(self):
-    self._train("training.num_rounds=1")
+    self._take_up_one_round()
     self.assertEqual(self._counters(), [100, 10])
     self._train("training.num_rounds=2")
     self.assertEqual(self._counters(), [200, 20])
@@ -132,7 +156,7 @@ class IndependentRunTest(parameterized.TestCase):
                   "training.num_rounds to go on", self._lines)
 
   def test_other_iterations_are_a_change(self):
-    self._train("training.num_rounds=1")
+    self._take_up_one_round()
     with self.assertRaisesRegex(config.ConfigErrors,
                                 r"independent.task\[0\].iterations: 100 -> 50"):
       self._train(_SHARE.format(0, "iterations=50"))
@@ -231,8 +255,8 @@ class IndependentRunTest(parameterized.TestCase):
     self.assertNotIn("loss/total", tags)
 
   def test_the_state_of_the_schedule_is_json(self):
-    self._train("training.num_rounds=1")
-    state = checkpoints.read_state(checkpoints.newest(self._folder))
+    folder, _, _ = _finished("training.num_rounds=1")
+    state = checkpoints.read_state(checkpoints.newest(folder))
     self.assertEqual(json.loads(json.dumps(state["schedule"])), {
         "round": 1, "place": 0, "done": {"a": 100, "b": 10}})
 

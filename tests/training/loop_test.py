@@ -18,12 +18,14 @@ from tests.training import small_run
 
 _ARRAYS, _rows = small_run.ARRAYS, small_run.rows
 _BEST = "evaluation.best={ metric: 'b/rmse' goal: MINIMIZE }"
+_WORST = ("evaluation.every_steps=5",
+          "evaluation.best={ metric: 'b/rmse' goal: MAXIMIZE }")
 
 
 class RunTest(small_run.SmallRunTest):
 
   def test_log(self):
-    self.train()
+    self.folder, _, self.lines = small_run.finished()
     number = r"-?\d+\.\d{4}"
     self.assertIn("trunk/dense/kernel", self.lines[0])
     self.assertRegex(self.lines[1],
@@ -48,25 +50,33 @@ class RunTest(small_run.SmallRunTest):
     self.assertLess(losses[-1], 0.5 * losses[0])
 
   @parameterized.named_parameters(
-      ("two", (), [15, 20]), ("three", ("training.checkpoint.keep=3",),
-                              [10, 15, 20]),
+      ("three", ("training.checkpoint.keep=3",), [10, 15, 20]),
       ("end", ("training.checkpoint.every_steps=0",), [20]),
       ("off_beat", ("training.checkpoint.every_steps=8",), [16, 20]))
   def test_checkpoints(self, overrides, expected):
-    result = self.train(*overrides)
+    self.check_checkpoints(self.train(*overrides), expected)
+
+  def test_two_checkpoints(self):
+    self.folder, result, _ = small_run.finished()
+    self.check_checkpoints(result, [15, 20])
+
+  def check_checkpoints(self, result, expected):
     self.assertEqual(self.steps(), expected)
     self.assertEqual(result.step, 20)
     self.assertEqual(result.checkpoint, f"{self.folder}/model.ckpt-20")
     self.assertEqual(checkpoints.latest(self.folder), result.checkpoint)
 
   def test_checkpoint_holds_variables_slots_and_state_but_no_rows(self):
-    result = self.train("training.num_steps=1")
+    result = self.train("training.num_steps=1", "seed=11")
     names = dict(tf.train.list_variables(result.checkpoint))
     self.assertContainsSubset(
         ["global_step", "run_state", "statistics/x/mean", "head/b/bias",
          "optimizer/b/beta1_power", "optimizer/shared/trunk/dense/kernel/Adam"],
         names)
     self.assertFalse([n for n in names if "resident" in n])
+    # The experiment is written beside it.
+    written = config.load(os.path.join(self.folder, "experiment.pbtxt"))
+    self.assertEqual((written.seed, written.training.num_steps), (11, 1))
 
   def test_result_and_metrics_file(self):
     arrays = {**_ARRAYS, "test": _rows(2, 10)}
@@ -109,11 +119,6 @@ class RunTest(small_run.SmallRunTest):
             "evaluation.every_steps=10", f"evaluation.{field}="
             '{metric: "b/loss" goal: MINIMIZE' + patience + "}",
             arrays={**_ARRAYS, "validation": validation_rows})
-
-  def test_experiment_is_written_beside_the_checkpoints(self):
-    self.train("training.num_steps=1", "seed=11")
-    written = config.load(os.path.join(self.folder, "experiment.pbtxt"))
-    self.assertEqual((written.seed, written.training.num_steps), (11, 1))
 
   def test_same_seed_same_run_and_another_seed_another(self):
     def weights(*overrides):
@@ -214,8 +219,7 @@ class BestTest(small_run.SmallRunTest):
     self.assertEqual(result.checkpoint, f"{self.folder}/model.ckpt-20")
 
   def test_another_metric_starts_anew(self):
-    self.train("evaluation.every_steps=5",
-                "evaluation.best={ metric: 'b/rmse' goal: MAXIMIZE }")
+    self.take_up(*_WORST)
     # No area under a curve is above the errors of before.
     self.train("evaluation.every_steps=5", "training.num_steps=40",
                 "evaluation.best={ metric: 'a/auc' goal: MAXIMIZE }")
@@ -223,19 +227,16 @@ class BestTest(small_run.SmallRunTest):
     self.assertBetween(best, 25, 40)
 
   def test_other_validation_rows_start_anew(self):
-    measure = ("evaluation.every_steps=5",
-               "evaluation.best={ metric: 'b/rmse' goal: MAXIMIZE }")
-    self.train(*measure)
+    self.take_up(*_WORST)
     # On these rows no error is as large as on those before.
     easy = {**_rows(2, 20), "b": np.zeros(20)}
-    result = self.train(*measure, "training.num_steps=30",
+    result = self.train(*_WORST, "training.num_steps=30",
                          arrays={**_ARRAYS, "validation": easy})
     self.assertLen(self.log("^the best checkpoint so far is set aside"), 1)
     self.assertRegex(result.checkpoint, "best/model.ckpt-(25|30)$")
 
   def test_without_a_metric_the_last_counts_again(self):
-    self.train("evaluation.every_steps=5",
-                "evaluation.best={ metric: 'b/rmse' goal: MAXIMIZE }")
+    self.take_up(*_WORST)
     result = self.train("training.num_steps=30")
     self.assertEqual(result.checkpoint, f"{self.folder}/model.ckpt-30")
 
@@ -248,7 +249,8 @@ class EarlyStoppingTest(small_run.SmallRunTest):
 
   def test_stops_after_evaluations_without_a_best(self):
     # The error falls at first, so as a goal its growth is never met.
-    result = self.train(*self._stopping(2), "training.num_steps=100")
+    self.folder, result, self.lines = small_run.finished(
+        *self._stopping(2), "training.num_steps=100")
     self.assertEqual(result.step, 9)
     self.assertLen(self.log("^stopped early at step 9 of 100: b/rmse has"), 1)
     self.assertEqual(self.steps(), [5, 9])
@@ -266,7 +268,7 @@ class EarlyStoppingTest(small_run.SmallRunTest):
     self.assertEqual(result.step, 12)
 
   def test_once_stopped_more_steps_do_not_help_but_patience_does(self):
-    self.train(*self._stopping(2), "training.num_steps=100")
+    self.take_up(*self._stopping(2), "training.num_steps=100")
     result = self.train(*self._stopping(2), "training.num_steps=200")
     self.assertEqual(result.step, 9)
     self.assertLen(self.log(
@@ -277,7 +279,7 @@ class EarlyStoppingTest(small_run.SmallRunTest):
     self.assertEqual(result.step, 15)
 
   def test_another_metric_counts_anew(self):
-    self.train(*self._stopping(2), "training.num_steps=100")
+    self.take_up(*self._stopping(2), "training.num_steps=100")
     result = self.train(*self._stopping(2, "b/r2"), "training.num_steps=20")
     self.assertEqual(result.step, 20)
 
@@ -298,11 +300,10 @@ class NothingLeftTest(small_run.SmallRunTest):
     self.assertEqual((second.step, second.checkpoint, second.metrics),
                      (first.step, first.checkpoint, first.metrics))
     self.assertEqual(self.steps(), before)
+    self.check_exported(*exported[0])
 
-  def test_the_exporter_gets_real_rows_and_what_the_graph_says_of_them(self):
-    calls = []
-    self.train("serving={}", exporter=lambda *call: calls.append(call) or "v")
-    (unused_experiment, checkpoint, raw, expected), = calls
+  def check_exported(self, unused_experiment, checkpoint, raw, expected):
+    """The exporter gets real rows and what the graph says of them."""
     self.assertEqual(checkpoint, f"{self.folder}/model.ckpt-20")
     np.testing.assert_allclose(raw["x"], _ARRAYS["validation"]["x"], rtol=1e-6)
     self.assertEqual({task: list(keyed) for task, keyed in expected.items()},
@@ -310,11 +311,13 @@ class NothingLeftTest(small_run.SmallRunTest):
     self.assertLen(expected["b"]["value"], 20)
 
   def test_no_serving_message_no_export(self):
+    self.take_up()
     result = self.train(exporter=lambda *call: self.fail("exported"))
+    self.assertLen(self.log("^nothing left to do"), 1)
     self.assertIsNone(result.export_path)
 
   def test_what_is_asked_for_later_is_still_done(self):
-    self.train()
+    self.take_up()
     arrays = {**_ARRAYS, "test": _rows(2, 10)}
     result = self.train("serving={}", arrays=arrays,
                          exporter=lambda *call: "exported")

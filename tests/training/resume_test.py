@@ -1,5 +1,6 @@
 """Tests of going on: to the bit as if never stopped, or refused."""
 
+import functools
 import os
 import re
 import shutil
@@ -105,14 +106,23 @@ def _values(path):
           for name in reader.get_variable_to_shape_map()}
 
 
+# The run that was never stopped, trained once per process; none writes to it.
+_WHOLE = tempfile.TemporaryDirectory()
+
+
+@functools.lru_cache(maxsize=None)
+def _uninterrupted():
+  """Returns its result, and the values it has come to."""
+  return _train(_WHOLE.name), _values(checkpoints.latest(_WHOLE.name))
+
+
 class ResumeTest(parameterized.TestCase):
 
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls._whole = cls.enterClassContext(tempfile.TemporaryDirectory())
-    cls._result = _train(cls._whole)
-    cls._expected = _values(checkpoints.latest(cls._whole))
+    cls._whole = _WHOLE.name
+    cls._result, cls._expected = _uninterrupted()
 
   def setUp(self):
     super().setUp()
@@ -152,7 +162,8 @@ class BitsTest(ResumeTest):
     self._check_equal()
 
   def test_terminated_again_and_again(self):
-    for step in (1, 9, 10, 12, 31, 39):
+    # The first, one between, one with a checkpoint, the last but one.
+    for step in (1, 9, 30, 39):
       with self.assertRaisesRegex(
           loop.Interrupted, f"^stopped by SIGTERM at step {step}; saved in "
           f"{self._folder}; run the same command to go on$") as caught:
@@ -172,8 +183,7 @@ class BitsTest(ResumeTest):
     self._check_equal()
 
   def test_crashed_again_and_again(self):
-    for step, saved in ((8, None), (10, None), (16, 10), (25, 20), (30, 20),
-                        (36, 30)):
+    for step, saved in ((8, None), (10, None), (25, 20), (30, 20)):
       with self.assertRaises(_Crash):
         self._train("training.log_every_steps=5", log=_crash_at(step))
       path = checkpoints.latest(self._folder)

@@ -1,9 +1,11 @@
 """Runs of a small experiment in a folder of the test's own."""
 
+import functools
 import os
 import re
+import shutil
 import tempfile
-from typing import Dict, List
+from typing import Dict, List, NamedTuple
 
 from absl.testing import parameterized
 import numpy as np
@@ -51,6 +53,43 @@ def rows(seed: int, count: int) -> Dict[str, np.ndarray]:
 ARRAYS = {"train": rows(0, 30), "validation": rows(1, 20)}
 
 
+class Finished(NamedTuple):
+  """A run that has ended.
+
+  Attributes:
+    folder: Its folder, which is there as long as the process.
+    result: What it returned.
+    lines: Its log.
+  """
+  folder: str
+  result: outcome.Result
+  lines: List[str]
+
+
+_FOLDERS = []
+
+
+@functools.lru_cache(maxsize=None)
+def finished(*overrides: str) -> Finished:
+  """Trains the experiment with overrides, once per process.
+
+  For tests that look at what a run leaves, and write nothing to its folder.
+  """
+  _FOLDERS.append(tempfile.TemporaryDirectory())
+  folder, lines = _FOLDERS[-1].name, []
+  return Finished(folder, _train(overrides, folder, ARRAYS, lines), lines)
+
+
+def _train(overrides, folder, arrays, lines, **kwargs):
+  experiment = config.parse(TEXT)
+  for assignment in overrides:
+    config.override(experiment, assignment)
+  if experiment.training.HasField("num_epochs"):
+    experiment.training.ClearField("num_steps")
+  validation.check(experiment, arrays)
+  return loop.train(experiment, folder, arrays, log=lines.append, **kwargs)
+
+
 class SmallRunTest(parameterized.TestCase):
   """Trains the experiment, and reads what it left and said."""
 
@@ -61,16 +100,14 @@ class SmallRunTest(parameterized.TestCase):
 
   def train(self, *overrides, arrays=None, **kwargs) -> outcome.Result:
     """Trains in the test's folder; the log goes to `lines`."""
-    experiment = config.parse(TEXT)
-    for assignment in overrides:
-      config.override(experiment, assignment)
-    if experiment.training.HasField("num_epochs"):
-      experiment.training.ClearField("num_steps")
-    arrays = ARRAYS if arrays is None else arrays
-    validation.check(experiment, arrays)
     self.lines = []
-    return loop.train(experiment, self.folder, arrays,
-                      log=self.lines.append, **kwargs)
+    return _train(overrides, self.folder, ARRAYS if arrays is None else arrays,
+                  self.lines, **kwargs)
+
+  def take_up(self, *overrides) -> None:
+    """Has the test's folder be what such a run has left."""
+    shutil.copytree(finished(*overrides).folder, self.folder,
+                    dirs_exist_ok=True)
 
   def steps(self, folder: str = "") -> List[int]:
     """Returns the steps of the checkpoints there are."""

@@ -1,5 +1,6 @@
 """Runs that start from other runs' checkpoints."""
 
+import functools
 import os
 import signal
 import tempfile
@@ -78,34 +79,55 @@ def values(path):
           for name in reader.get_variable_to_shape_map()}
 
 
+def at_start(*overrides, rows=None):
+  """Stops a run before its first step; returns values, experiment and log."""
+  lines = []
+
+  def log(line):
+    lines.append(line)
+    if line.startswith("rows: "):
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  with tempfile.TemporaryDirectory() as folder:
+    try:
+      train(folder, *overrides, rows=rows, log=log)
+    except loop.Interrupted:
+      pass
+    path = checkpoints.newest(folder)
+    return values(path), compatibility.experiment_of(path), lines
+
+
+# The run that others start from, trained once per process; none writes to it.
+_SOURCE = tempfile.TemporaryDirectory()
+
+
+@functools.lru_cache(maxsize=None)
+def _trained():
+  """Returns the path of its checkpoint, and the values in it."""
+  path = train(_SOURCE.name, AVERAGED).checkpoint
+  return path, values(path)
+
+
+@functools.lru_cache(maxsize=None)
+def _cold():
+  """Returns the values with which it began, as every run that is not warm."""
+  return at_start(AVERAGED)[0]
+
+
 class WarmStartTest(parameterized.TestCase):
 
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls._folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-    cls._source = os.path.join(cls._folder, "source")
-    cls._path = train(cls._source, AVERAGED).checkpoint
-    cls._trained = values(cls._path)
-    cls._cold = cls._values_at_start(cls, AVERAGED, warm=False)
+    cls._source = _SOURCE.name
+    cls._path, cls._trained = _trained()
+    cls._cold = _cold()
 
   def _values_at_start(self, *overrides, warm=True, rows=None):
     """Returns the values with which a run starts; its log is in `_lines`."""
-    lines = self._lines = []
-
-    def log(line):
-      lines.append(line)
-      if line.startswith("rows: "):
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    with tempfile.TemporaryDirectory() as folder:
-      try:
-        train(folder, *([start_from(self._source)] if warm else []),
-              *overrides, rows=rows, log=log)
-      except loop.Interrupted:
-        pass
-      self._experiment = compatibility.experiment_of(checkpoints.newest(folder))
-      return values(checkpoints.newest(folder))
+    found, self._experiment, self._lines = at_start(
+        *([start_from(self._source)] if warm else []), *overrides, rows=rows)
+    return found
 
   def _check_taken(self, found, taken, anew=()):
     """Checks which variables are the other run's, to the bit."""

@@ -1,6 +1,6 @@
 """Tests of starting from scopes of other names, and from several runs."""
 
-import os
+import tempfile
 
 from absl.testing import absltest
 import numpy as np
@@ -120,7 +120,7 @@ class SeveralTest(warm_runs.WarmStartTest):
   def setUpClass(cls):
     super().setUpClass()
     # Another run, without averages, and without the task "a".
-    cls._other = os.path.join(cls._folder, "other")
+    cls._other = cls.enterClassContext(tempfile.TemporaryDirectory())
     path = warm_runs.train(
         cls._other, "seed=4", "model.task=[{ name: 'b' regression {} tower { "
         "layer { dense { units: 3 activation: RELU } } } }]",
