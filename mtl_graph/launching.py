@@ -53,9 +53,9 @@ def check_new(paths: Iterable[str]) -> None:
 def start_tensorflow() -> None:
   """Imports TensorFlow without Keras and without notes about the machine.
 
-  The notes are written before any of its log levels counts, straight to the file
-  descriptor of standard error, and would drown the run's own lines. If the
-  import fails they are shown, as they may say why.
+  The notes are written before any of its log levels counts, straight to the
+  file descriptor of standard error, and would drown the run's own lines. If
+  the import fails they are shown, as they may say why.
   """
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   sys.stderr.flush()
@@ -78,7 +78,7 @@ def start_tensorflow() -> None:
 
 @contextlib.contextmanager
 def _without_keras():
-  """Keeps `import tensorflow` from importing Keras, a third of its time or more.
+  """Keeps TensorFlow from importing Keras along, which takes about as long.
 
   Nothing here uses Keras. Sent for the older one, which is another package,
   TensorFlow goes on without any where that is not installed. Afterwards

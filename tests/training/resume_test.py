@@ -40,6 +40,8 @@ training {
   default_optimizer { adam { learning_rate { exponential_decay {
     initial: 0.05 decay_steps: 10 decay_rate: 0.7 } } } }
   checkpoint { every_steps: 10 keep: 2 }
+  # On a busy machine AUTO may find XLA faster in one run and not in another.
+  execution { mode: LOOP }
   summaries { enabled: false }
 }
 evaluation {
