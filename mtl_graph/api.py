@@ -56,9 +56,9 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
   model_dir = model_dir or os.path.join("runs", experiment.name)
   return loop.train(
       experiment, model_dir, arrays, allow_changes,
-      lambda trained, checkpoint, raw, expected: saved_model.export(
-          trained, checkpoint, os.path.join(model_dir, "export"), raw,
-          expected), log, hooks, profile)
+      lambda trained, checkpoint, *sample: saved_model.export(
+          trained, checkpoint, os.path.join(model_dir, "export"), *sample,
+          log=log), log, hooks, profile)
 
 
 def experiment_of(experiment: Union[experiment_pb2.Experiment, str],

@@ -37,11 +37,15 @@ def _export():
   run = saved_run.open_run(experiment, model_dir, _FLAGS.checkpoint)
   split = ("validation" if row_sets.of(experiment.data, "validation")
            else "train")
+  rows = splits.read(experiment, split)
   with run.session:
-    raw, expected = run.evaluator.sample(splits.read(experiment, split))
-  print("exported", saved_model.export(
-      run.experiment, run.checkpoint,
-      _FLAGS.export_dir or os.path.join(model_dir, "export"), raw, expected))
+    raw, expected = run.evaluator.sample(rows)
+    path = saved_model.export(
+        run.experiment, run.checkpoint,
+        _FLAGS.export_dir or os.path.join(model_dir, "export"), raw, expected,
+        lambda weights: run.evaluator.try_weights(
+            weights, rows, run.evaluator.transform(rows)))
+  print("exported", path)
 
 
 if __name__ == "__main__":

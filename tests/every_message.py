@@ -146,7 +146,12 @@ evaluation {
   task_metrics { task: "one" quantile: [0.5] }
   slice { column: "u" }
 }
-serving { warmup_requests: 1 }
+serving {
+  warmup_requests: 1
+  output { logits: false class_names: true top_k: 2 representation: true }
+  signature { multi_head_aliases: true after_lookups: true }
+  weights { precision: INT8 frozen: true }
+}
 """
 
 _DEFAULT = "training.default_optimizer={ %s { learning_rate { %s } } }"
@@ -220,7 +225,7 @@ VARIANTS = (
     (_SOURCES % ("", "", ""), _INDEPENDENT),
     ("training.joint.loss={ weighted_sum {} }",
      "model.task[name=yes].weight=2"),
-    ("training.joint.loss={ uncertainty {} }",),
+    ("training.joint.loss={ uncertainty {} }", "serving.output.sigma=true"),
     ("training={ num_epochs: 2 joint { loss { sum {} } } default_optimizer { "
      "adam { learning_rate { constant: 1 } } } }",),
     *((_SOURCES % more, _ANY_GROUPS) for more in (

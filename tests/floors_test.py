@@ -33,6 +33,7 @@ _FLOORS = {
     "mtl_graph.outline": 1,
     "mtl_graph.ownership": 1,
     "mtl_graph.row_sets": 1,
+    "mtl_graph.serving_checks": 1,
     "mtl_graph.shards": 1,
     "mtl_graph.sharing_checks": 1,
     "mtl_graph.sharing_outline": 1,

@@ -47,8 +47,9 @@ class Interrupted(Exception):
 
 
 # Exports a checkpoint: (experiment, checkpoint, raw rows, what the training
-# graph answers on them) -> path of the version.
-Exporter = Callable[[experiment_pb2.Experiment, str, Dict, Dict], str]
+# graph answers on them, what it does under other weights) -> path of the
+# version.
+Exporter = Callable[[experiment_pb2.Experiment, str, Dict, Dict, Callable], str]
 
 
 def train(experiment: experiment_pb2.Experiment, model_dir: str,
@@ -380,9 +381,11 @@ class _Run:
     self._leave_if_asked()
     export_path = None
     if exporter is not None and self._experiment.HasField("serving"):
+      rows = self._split_rows.get("validation", self._split_rows["train"])
       export_path = exporter(
-          self._experiment, checkpoint, *self._evaluator.sample(
-              self._split_rows.get("validation", self._split_rows["train"])))
+          self._experiment, checkpoint, *self._evaluator.sample(rows),
+          lambda weights: self._evaluator.try_weights(
+              weights, rows, self._batches.get("validation")))
       self._log(f"exported {export_path}")
     result = outcome.Result(self._step, checkpoint, metrics, export_path)
     with model_dir_lib.writing(self._model_dir):

@@ -286,7 +286,7 @@ class NothingLeftTest(small_run.SmallRunTest):
 
   def test_a_finished_run_is_left_alone(self):
     exported = []
-    def export(experiment, checkpoint, raw, expected):
+    def export(experiment, checkpoint, raw, expected, unused_try):
       exported.append((experiment, checkpoint, raw, expected))
       return "exported"
     first = self.train("serving={}", exporter=export)
@@ -302,7 +302,7 @@ class NothingLeftTest(small_run.SmallRunTest):
   def test_the_exporter_gets_real_rows_and_what_the_graph_says_of_them(self):
     calls = []
     self.train("serving={}", exporter=lambda *call: calls.append(call) or "v")
-    (unused_experiment, checkpoint, raw, expected), = calls
+    (unused_experiment, checkpoint, raw, expected, unused_try), = calls
     self.assertEqual(checkpoint, f"{self.folder}/model.ckpt-20")
     np.testing.assert_allclose(raw["x"], _ARRAYS["validation"]["x"], rtol=1e-6)
     self.assertEqual({task: list(keyed) for task, keyed in expected.items()},
