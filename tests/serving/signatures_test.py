@@ -259,7 +259,7 @@ class RequestsTest(ExportTest):
   def test_what_is_no_example(self):
     with self.assertRaisesRegex(tf.errors.InvalidArgumentError,
                                 "Could not parse example input"):
-      self._server.run("predict_examples", {"inputs": [b"\n\x7f"]})
+      self._server.run("predict_examples", {"inputs": [b"not an example"]})
 
   def test_a_required_input_that_is_left_out(self):
     inputs = {k: v for k, v in self._inputs.items() if k != "amount"}
