@@ -11,9 +11,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 _VARIABLES = tf.GraphKeys.GLOBAL_VARIABLES
 MAIN_OP = "saved_model_main_op"
-_ASSETS = "saved_model_assets"
+ASSETS = "saved_model_assets"
 # What the runtime reads of collections; the rest is for training.
-_KEPT = (_VARIABLES, MAIN_OP, _ASSETS)
+_KEPT = (_VARIABLES, MAIN_OP, ASSETS)
 _ASSIGN = "AssignVariableOp"
 
 # Takes a graph and names of nodes, and returns it with constants in place of
@@ -106,8 +106,8 @@ def assets(meta_graph: meta_graph_pb2.MetaGraphDef
   """Returns the assets of a graph, from either place where they may be named.
   """
   found = list(meta_graph.asset_file_def)
-  if not found and _ASSETS in meta_graph.collection_def:
-    for value in meta_graph.collection_def[_ASSETS].any_list.value:
+  if not found and ASSETS in meta_graph.collection_def:
+    for value in meta_graph.collection_def[ASSETS].any_list.value:
       found.append(meta_graph_pb2.AssetFileDef())
       value.Unpack(found[-1])
   return found
