@@ -68,6 +68,12 @@ setuptools.setup(
     extras_require={
         # Reads Parquet files.
         "parquet": ["pyarrow>=17,<27"],
+        # Read an export without TensorFlow: tests of other runtimes.
+        "onnx": ["tf2onnx>=1.17,<2", "onnxruntime>=1.20,<2"],
+        "lite": ["ai-edge-litert>=2.1,<3"],
+        "openvino": ["openvino>=2026.1,<2027"],
+        # The protos of TensorFlow Serving, for clients in Python.
+        "serving": ["tensorflow-serving-api==2.21.0"],
         # Runs the tests: scikit-learn is the metrics' independent reference,
         # data frames come from pandas, a tool draws with matplotlib, requests
         # are compared with TensorFlow Serving's own.

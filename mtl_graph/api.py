@@ -56,11 +56,11 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
   validation.check(experiment, arrays)
   model_dir = model_dir or os.path.join("runs", experiment.name)
 
-  def export(trained, checkpoint, raw, expected, record):
+  def export(trained, checkpoint, raw, expected, record, try_weights):
     try:
       return saved_model.export(
           trained, checkpoint, os.path.join(model_dir, "export"), raw, expected,
-          record, unless_in_place=True)
+          record, try_weights, unless_in_place=True, log=log)
     except publishing.HeldBack as held_back:
       log(str(held_back))
       return None

@@ -79,11 +79,16 @@ def _export():
   rows = read(experiment, split)
   with run.session:
     raw, expected = run.evaluator.sample(rows)
-    record = saved_run.record(run, split, rows, model_dir)
-  print("exported", saved_model.export(
-      run.experiment, run.checkpoint,
-      _FLAGS.export_dir or os.path.join(model_dir, "export"), raw, expected,
-      record))
+    batch, measured = None, rows
+    if split == "validation":
+      batch, measured = saved_run.batch_of(run, split, rows, model_dir)
+    path = saved_model.export(
+        run.experiment, run.checkpoint,
+        _FLAGS.export_dir or os.path.join(model_dir, "export"), raw, expected,
+        saved_run.record(run, batch, measured),
+        lambda weights: run.evaluator.try_weights(weights, rows, batch,
+                                                  measured.groups))
+  print("exported", path)
 
 
 if __name__ == "__main__":

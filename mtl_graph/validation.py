@@ -10,6 +10,7 @@ from mtl_graph import field_checks
 from mtl_graph import model_checks
 from mtl_graph import outline as outline_lib
 from mtl_graph import publishing_checks
+from mtl_graph import serving_checks
 from mtl_graph import training_checks
 from mtl_graph.protos import experiment_pb2
 
@@ -51,15 +52,7 @@ def check(experiment: experiment_pb2.Experiment,
   training_checks.check(experiment, list(outline.variables), report,
                         outline.penalties)
   evaluation_checks.check(experiment, arrays, report)
-  _check_serving(experiment, report)
+  serving_checks.check(experiment, report)
   publishing_checks.check(experiment, arrays, report)
   if errors:
     raise config.ConfigErrors(errors)
-
-
-def _check_serving(experiment, report) -> None:
-  """Reports what is wrong with `serving`."""
-  serving = experiment.serving
-  field_checks.known_once(
-      serving.task, [task.name for task in experiment.model.task],
-      "serving.task", "task '{}'", report)

@@ -30,6 +30,7 @@ from tests import broken_optimizers
 from tests import broken_publishing
 from tests import broken_records
 from tests import broken_selection
+from tests import broken_serving
 from tests import broken_sharing
 from tests import broken_sources
 from tests import broken_tables
@@ -47,7 +48,7 @@ _EXPERIMENTS = (
     + broken_labels.CASES + broken_layers.CASES + broken_optimizers.CASES
     + broken_selection.CASES + broken_sources.CASES + broken_training.CASES
     + broken_sharing.CASES + broken_chains.CASES + broken_independent.CASES
-    + broken_losses.CASES + broken_publishing.CASES)
+    + broken_losses.CASES + broken_publishing.CASES + broken_serving.CASES)
 _DATA_FILES = (
     broken_files.DATA_FILES + broken_records.CASES + broken_sources.DATA_FILES
     + broken_tables.CASES)

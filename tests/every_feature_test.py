@@ -154,6 +154,30 @@ def _request(experiment, columns, extra):
   return request
 
 
+def _examples(columns):
+  """Serializes the rows of columns as a client would; missing is left out."""
+  serialized = []
+  for i in range(len(columns["plain"])):
+    example = tf.train.Example()
+    feature = example.features.feature
+    for name in ("plain", "scaled", "amount"):
+      if not np.isnan(columns[name][i]):
+        feature[name].float_list.value.append(columns[name][i])
+    for name in ("pair", "photo", "w"):
+      feature[name].float_list.value.extend(np.ravel(columns[name][i]))
+    if not np.isnan(columns["bucket"][i]):
+      feature["bucket"].int64_list.value.append(int(columns["bucket"][i]))
+    for name in ("hash", "word"):
+      if columns[name][i]:
+        feature[name].bytes_list.value.append(columns[name][i].encode())
+    # Read as text by some features and as numbers by others.
+    for name in ("set", "past"):
+      feature[name].bytes_list.value.extend(
+          [f"{value:g}".encode() for value in columns[name][i]])
+    serialized.append(example.SerializeToString())
+  return serialized
+
+
 class EveryFeatureTest(tf.test.TestCase):
 
   @classmethod
@@ -216,6 +240,18 @@ class EveryFeatureTest(tf.test.TestCase):
       for extra in (0, 1, 4):
         self._assert_equal(self._predictor.run(
             _request(self._experiment, columns, extra)), expected)
+
+  def test_export_predicts_from_examples_as_evaluation_does(self):
+    with tf.Graph().as_default(), tf.Session() as session:
+      signature = tf.saved_model.load(
+          session, ["serve"], self._result.export_path).signature_def[
+              "predict_examples"]
+      for columns in (self._train, _columns(2, 50), _columns(3, 50, True, 9),
+                      _columns(4, 7, True, 1)):
+        self._assert_equal(session.run(
+            {name: info.name for name, info in signature.outputs.items()},
+            {signature.inputs["inputs"].name: _examples(columns)}),
+                           self._evaluated(columns))
 
   def test_a_row_alone_is_predicted_as_among_others(self):
     columns = _columns(8, 12, True)

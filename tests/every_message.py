@@ -151,6 +151,9 @@ serving {
   publishing { keep: 2 every_best {}
                gate { metric: "yes/auc" goal: MAXIMIZE margin: 0.1 } }
   batching { max_batch_size: 8 allowed_batch_sizes: [1, 8] }
+  output { logits: false class_names: true top_k: 2 representation: true }
+  signature { multi_head_aliases: true after_lookups: true }
+  weights { precision: INT8 frozen: true }
 }
 """
 
@@ -225,7 +228,7 @@ VARIANTS = (
     (_SOURCES % ("", "", ""), _INDEPENDENT),
     ("training.joint.loss={ weighted_sum {} }",
      "model.task[name=yes].weight=2"),
-    ("training.joint.loss={ uncertainty {} }",),
+    ("training.joint.loss={ uncertainty {} }", "serving.output.sigma=true"),
     ("training={ num_epochs: 2 joint { loss { sum {} } } default_optimizer { "
      "adam { learning_rate { constant: 1 } } } }",),
     *((_SOURCES % more, _ANY_GROUPS) for more in (

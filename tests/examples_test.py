@@ -11,12 +11,18 @@ import tempfile
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
+import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph import outline
 from mtl_graph import row_sets
+from mtl_graph.data import examples
+from mtl_graph.data import splits
 from mtl_graph.model import graphs
+from mtl_graph.serving import contract
+from mtl_graph.serving import lean_graph
 from mtl_graph.serving import predictor
+from tests.serving import c_program
 
 ROOT = pathlib.Path(__file__).absolute().parent.parent
 EXAMPLES = sorted((ROOT / "protos" / "examples").glob("*.pbtxt"))
@@ -86,12 +92,68 @@ class ExamplesTest(parameterized.TestCase):
                               outline.METRICS[task.WhichOneof("head")])
     self.assertEqual(launch("export", f"--config={path}",
                             "--export_dir=served"), 0)
+    self.check_served(experiment)
     if row_sets.of(experiment.data, "train")[0].source.HasField("csv"):
       self.check_predictions_from_csv(experiment)
     else:
       arrays = dict(np.load("train.npz"))
       with predictor.load("served") as export:
         self.assertLen(export.predict(arrays)["a/value"], len(arrays["x"]))
+
+  def check_served(self, experiment):
+    """Holds the export against the contract of serving, and its budgets.
+
+    A program in C, where there is a compiler, answers as Python does.
+    """
+    path, = pathlib.Path("served").iterdir()
+    self.assertEmpty(contract.problems(str(path)))
+    meta_graph, = lean_graph.read(str(path)).meta_graphs
+    signatures = meta_graph.signature_def
+    self.assertLess((path / "saved_model.pb").stat().st_size,
+                    150_000 + 30_000 * len(signatures))
+    variables = path / "variables"
+    reader = tf.train.load_checkpoint(str(variables / "variables"))
+    weights = sum(reader.get_tensor(name).nbytes
+                  for name in reader.get_variable_to_shape_map())
+    data = (variables / "variables.data-00000-of-00001").stat().st_size
+    self.assertLessEqual(data, 1.02 * weights)
+    if c_program.is_there():
+      self.check_answers_in_c(experiment, str(path), signatures)
+
+  def check_answers_in_c(self, experiment, path, signatures):
+    """Compares answers to the same rows by raw values and by examples."""
+    rows = splits.read(experiment, "train").raw
+    with predictor.load("served") as export:
+      features = export.experiment.data.feature
+      raw = {name: values[:40] for name, values in rows.items()}
+      expected = export.run(raw)
+    serialized = np.array(examples.serialize(features, raw), object)
+    of_tasks = [task.name for task in experiment.model.task
+                if task.name in signatures]
+    found = c_program.run(path, [
+        ("serving_default", raw), ("predict_examples", {"inputs": serialized}),
+        *((name, {"inputs": serialized}) for name in of_tasks)])
+    for answers in found[:2]:
+      self.assertCountEqual(answers, expected)
+      for name, values in expected.items():
+        if values.dtype.kind == "f":
+          np.testing.assert_allclose(answers[name], values, rtol=1e-6,
+                                     atol=1e-6)
+    self.assertNotEmpty(of_tasks)
+    for name, answers in zip(of_tasks, found[2:]):
+      self.check_answers_of_a_task(name, answers, expected)
+
+  def check_answers_of_a_task(self, name, answers, expected):
+    """Compares what a task's own signature says with `serving_default`."""
+    if "outputs" in answers:
+      wanted = expected[f"{name}/value" if f"{name}/value" in expected
+                        else f"{name}/rate"]
+      found = answers["outputs"]
+    elif f"{name}/probability" in expected:
+      wanted, found = expected[f"{name}/probability"], answers["scores"][:, 1]
+    else:
+      wanted, found = expected[f"{name}/probabilities"], answers["scores"]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
 
   def launch(self, name, path, *flags):
     """Runs a launcher on an experiment, without summaries."""

@@ -35,6 +35,7 @@ _FLOORS = {
     "mtl_graph.ownership": 1,
     "mtl_graph.publishing_checks": 1,
     "mtl_graph.row_sets": 1,
+    "mtl_graph.serving_checks": 1,
     "mtl_graph.shards": 1,
     "mtl_graph.sharing_checks": 1,
     "mtl_graph.sharing_outline": 1,

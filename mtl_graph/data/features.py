@@ -5,7 +5,7 @@ What is trained, embeddings first of all, comes after: `model/inputs.py`.
 """
 
 import collections
-from typing import Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Collection, Dict, Mapping, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -60,6 +60,35 @@ def placeholders(features: Sequence[features_pb2.Feature]
   return inputs
 
 
+def with_rows(raw: Mapping[str, tf.Tensor], optional: Collection[str],
+              name: str = "rows") -> Dict[str, tf.Tensor]:
+  """Gives inputs of one row, which stand for what a request left out, all rows.
+
+  How many there are is said by an input that no request may leave out, or by
+  the longest one if there is none.
+
+  Args:
+    raw: Tensors by input, as `placeholders` makes them.
+    optional: Names of those that a request may leave out.
+    name: Name scope.
+
+  Returns:
+    Tensors of as many rows each, by input.
+  """
+  required = [tensor for input_, tensor in raw.items() if input_ not in optional]
+  if not optional or len(raw) == 1:
+    return dict(raw)
+  with tf.name_scope(name):
+    rows = [tf.shape(tensor)[:1] if tensor.shape.rank > 1 else tf.shape(tensor)
+            for tensor in required[:1] or raw.values()]
+    if len(rows) > 1:
+      rows = [tf.reduce_max(tf.concat(rows, 0), keepdims=True)]
+    return {input_: tensor if input_ not in optional else tf.broadcast_to(
+        tensor, rows[0] if tensor.shape.rank == 1 else tf.concat(
+            [rows[0], tf.shape(tensor)[1:]], 0))
+            for input_, tensor in raw.items()}
+
+
 def transform(features: Sequence[features_pb2.Feature],
               raw: Mapping[str, tf.Tensor],
               statistics: Optional[
@@ -80,32 +109,61 @@ def transform(features: Sequence[features_pb2.Feature],
   Returns:
     A `Transformed`.
   """
-  numbers, ids = [], collections.OrderedDict()
+  parts = transform_apart(features, raw, statistics, name)
   with tf.name_scope(name):
-    for feature in features:
-      kind = feature.WhichOneof("kind")
-      measured = _statistics(feature, statistics)
-      if kind == "numeric":
-        numbers.append(_normalize(feature.numeric, raw[feature.name], measured))
-      elif kind == "image":
-        numbers.append(tf.reshape(
-            raw[feature.name] * tf.constant(1.0 / feature.image.divisor),
-            [-1, _pixels(feature.image)]))
-      elif kind == "cross":
-        ids[feature.name] = tf.expand_dims(
-            _crossed(feature.cross, features, raw, ids), 1)
-      elif _is_several(feature):
-        ids[feature.name], weights = _several(feature, raw, measured)
-        if weights is not None:
-          numbers.append(weights)
-      else:
-        ids[feature.name] = tf.expand_dims(
-            _ids(feature.categorical, raw[feature.name], measured), 1)
+    numbers = [tensor for part in parts.values()
+               for tensor in (part.numbers, part.weights) if tensor is not None]
+    ids = [tf.expand_dims(part.ids, 1) if part.ids.shape.rank == 1 else part.ids
+           for part in parts.values() if part.ids is not None]
     rows = tf.shape(next(iter(raw.values())))[0]
     return Transformed(
         tf.concat(numbers, 1) if numbers else tf.zeros([rows, 0]),
-        tf.concat(list(ids.values()), 1) if ids
-        else tf.zeros([rows, 0], tf.int32))
+        tf.concat(ids, 1) if ids else tf.zeros([rows, 0], tf.int32))
+
+
+def transform_apart(features: Sequence[features_pb2.Feature],
+                    raw: Mapping[str, tf.Tensor],
+                    statistics: Optional[
+                        Mapping[str, statistics_lib.Statistics]] = None,
+                    name: str = "transform",
+                    assets: Optional[Mapping[str, str]] = None
+                    ) -> Dict[str, Part]:
+  """Does what `transform` does, and leaves features apart.
+
+  Args:
+    features: The `Feature` messages.
+    raw: As for `transform`.
+    statistics: As for `transform`.
+    name: Name scope.
+    assets: Paths of files that hold the vocabularies of features, an entry a
+      line; of features without a file they become part of the graph.
+
+  Returns:
+    What `take_apart` makes of a `Transformed`.
+  """
+  parts = collections.OrderedDict()
+  assets = assets or {}
+  with tf.name_scope(name):
+    for feature in features:
+      kind = feature.WhichOneof("kind")
+      asset = assets.get(feature.name)
+      measured = _statistics(feature, statistics)
+      if kind == "numeric":
+        part = Part(_normalize(feature.numeric, raw[feature.name], measured))
+      elif kind == "image":
+        part = Part(tf.reshape(
+            raw[feature.name] * tf.constant(1.0 / feature.image.divisor),
+            [-1, _pixels(feature.image)]))
+      elif kind == "cross":
+        part = Part(ids=_crossed(feature.cross, features, raw, parts))
+      elif _is_several(feature):
+        ids, weights = _several(feature, raw, measured, asset)
+        part = Part(ids=ids, weights=weights)
+      else:
+        part = Part(ids=_ids(feature.categorical, raw[feature.name], measured,
+                             asset))
+      parts[feature.name] = part
+  return parts
 
 
 def _statistics(feature, statistics):
@@ -123,9 +181,8 @@ def _normalize(numeric, values, measured):
   """Returns one feature's normalized numbers, shape [B, size]."""
   values = tf.reshape(values, [-1, numeric.size])
   if numeric.HasField("missing_value"):
-    values = tf.where(tf.is_nan(values),
-                      tf.fill(tf.shape(values), float(numeric.missing_value)),
-                      values)
+    values = tf.where_v2(tf.is_nan(values), float(numeric.missing_value),
+                         values)
   if numeric.normalization == features_pb2.Z_SCORE:
     return (values - measured["mean"]) / measured["stddev"]
   if numeric.normalization == features_pb2.MIN_MAX:
@@ -136,33 +193,39 @@ def _normalize(numeric, values, measured):
   return values
 
 
-def _ids(categorical, values, measured):
+def _ids(categorical, values, measured, asset=None):
   """Returns row numbers of categories, int32, of the shape of `values`."""
   count = vocabularies.category_count(categorical)
-  unknown = tf.fill(tf.shape(values), tf.constant(count, tf.int32))
+  unknown = tf.constant(count, tf.int32)
   if categorical.num_buckets:
     known = tf.logical_and(values >= 0, values < count)
-    return tf.where(known, tf.cast(values, tf.int32), unknown)
+    return tf.where_v2(known, tf.cast(values, tf.int32), unknown)
   if categorical.hash_buckets:
     hashed = tf.strings.to_hash_bucket_fast(values, count)
-    return tf.where(tf.equal(values, ""), unknown, tf.cast(hashed, tf.int32))
+    return tf.where_v2(tf.equal(values, ""), unknown,
+                       tf.cast(hashed, tf.int32))
   if raw_values.takes_numbers(categorical):
     boundaries = (tf.constant(list(categorical.boundary), tf.float32)
                   if categorical.boundary else measured["boundaries"])
     bucket = tf.reduce_sum(tf.cast(
         tf.expand_dims(values, -1) >= boundaries, tf.int32), -1)
-    return tf.where(tf.is_nan(values), unknown, bucket)
+    return tf.where_v2(tf.is_nan(values), unknown, bucket)
   entries = vocabularies.entries(categorical)
   if not entries:
-    return unknown  # Counted in a run that saw none.
-  table = tf.lookup.StaticHashTable(
-      tf.lookup.KeyValueTensorInitializer(
-          tf.constant(entries), tf.range(len(entries), dtype=tf.int64)),
-      default_value=count)
+    # Counted in a run that saw none.
+    return tf.fill(tf.shape(values), unknown)
+  if asset is None:
+    initializer = tf.lookup.KeyValueTensorInitializer(
+        tf.constant(entries), tf.range(len(entries), dtype=tf.int64))
+  else:
+    initializer = tf.lookup.TextFileInitializer(
+        asset, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64,
+        tf.lookup.TextFileIndex.LINE_NUMBER)
+  table = tf.lookup.StaticHashTable(initializer, default_value=count)
   return tf.cast(table.lookup(values), tf.int32)
 
 
-def _several(feature, raw, measured):
+def _several(feature, raw, measured, asset):
   """Returns ids [B, L], -1 where there is no category, and weights or None."""
   categorical = feature.categorical
   width = categorical.values.max_values
@@ -174,13 +237,13 @@ def _several(feature, raw, measured):
     values, absent = _fit(values, width), _fit(absent, width, True)
   else:
     values, absent = _last(values, absent, width)
-  ids = _ids(categorical, values, measured)
-  ids = tf.where(absent, tf.fill(tf.shape(ids), -1), ids)
+  ids = _ids(categorical, values, measured, asset)
+  ids = tf.where_v2(absent, -1, ids)
   ids.set_shape([None, width])
   if categorical.values.weight_column:
     weights = _fit(raw[raw_values.weights_input(feature)], width)
-    weights = tf.where(tf.logical_or(absent, tf.is_nan(weights)),
-                       tf.zeros_like(weights), weights)
+    weights = tf.where_v2(tf.logical_or(absent, tf.is_nan(weights)), 0.0,
+                          weights)
     weights.set_shape([None, width])
   return ids, weights
 
@@ -210,14 +273,14 @@ def _fit(values, width, padding=None):
                 constant_values=tf.constant(padding, values.dtype))
 
 
-def _crossed(cross, features, raw, ids):
+def _crossed(cross, features, raw, parts):
   """Returns the hashed combination of the categories of features, int32 [B]."""
   by_name = {feature.name: feature for feature in features}
   keys = []
   for name in cross.feature:
     hashed = by_name[name].categorical.hash_buckets
     # Two strings that one hash takes for one are told apart by the cross.
-    keys.append(raw[name] if hashed else tf.as_string(ids[name][:, 0]))
+    keys.append(raw[name] if hashed else tf.as_string(parts[name].ids))
   # A character that no text file holds, so that "a", "bc" is not "ab", "c".
   joined = tf.strings.join(keys, separator="\x1f")
   return tf.cast(tf.strings.to_hash_bucket_fast(joined, cross.hash_buckets),
@@ -226,6 +289,37 @@ def _crossed(cross, features, raw, ids):
 
 def _pixels(image):
   return image.height * image.width * image.channels
+
+
+def lookups(features: Sequence[features_pb2.Feature],
+            rows: Mapping[str, tf.Tensor], parts: Mapping[str, Part]
+            ) -> Dict[str, tf.Tensor]:
+  """Returns what the network reads once strings are looked up.
+
+  Args:
+    features: The `Feature` messages.
+    rows: Raw values by input, as `transform_apart` took them.
+    parts: What it made of them.
+
+  Returns:
+    By input, the raw values of features that need no strings, and of those that
+    do, crosses included, their ids.
+  """
+  found = collections.OrderedDict()
+  for feature in features:
+    name, part = feature.name, parts[feature.name]
+    weights = raw_values.weights_input(feature)
+    if not (outline.is_deep(feature) or outline.is_wide(feature)):
+      continue  # Crosses read it, nothing else.
+    if name in rows and rows[name].dtype != tf.string:
+      found[name] = rows[name]
+      if weights in rows:
+        found[weights] = rows[weights]
+    else:
+      found[name] = part.ids
+      if part.weights is not None:
+        found[weights] = part.weights
+  return found
 
 
 def id_columns(features: Sequence[features_pb2.Feature]) -> Dict[str, slice]:

@@ -37,6 +37,33 @@ def takes_numbers(categorical: features_pb2.Categorical) -> bool:
   return bool(categorical.boundary or categorical.quantile_buckets)
 
 
+def defaults(features: Sequence[features_pb2.Feature]
+             ) -> Dict[str, np.ndarray]:
+  """Returns what stands for an input that a request to an export leaves out.
+
+  Args:
+    features: The `Feature` messages.
+
+  Returns:
+    A row by input: the `missing_value` of numbers, and of categories what says
+    that there is none. Inputs that are not among them are required.
+  """
+  found = {}
+  for feature in features:
+    kind, categorical = feature.WhichOneof("kind"), feature.categorical
+    if kind == "numeric" and feature.numeric.HasField("missing_value"):
+      size = feature.numeric.size
+      found[feature.name] = np.full([1] if size == 1 else [1, size],
+                                    feature.numeric.missing_value, np.float32)
+    elif kind == "categorical" and not categorical.values.weight_column:
+      shape = [1, 1] if categorical.HasField("values") else [1]
+      found[feature.name] = (
+          np.full(shape, -1, np.int64) if categorical.num_buckets else
+          np.full(shape, np.nan, np.float32) if takes_numbers(categorical) else
+          np.full(shape, "", object))
+  return found
+
+
 def read(features: Sequence[features_pb2.Feature], table: table_lib.Table
          ) -> Dict[str, np.ndarray]:
   """Reads the raw values of every feature, as the serving inputs take them.

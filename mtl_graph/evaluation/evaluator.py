@@ -2,7 +2,7 @@
 
 from concurrent import futures
 import os
-from typing import Dict, Mapping, Optional
+from typing import Dict, Mapping, NamedTuple, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -19,6 +19,19 @@ from mtl_graph.protos import experiment_pb2
 # Strings are fed in pieces: one feed of millions would double their memory.
 # Cut elsewhere, rows could differ in their last bit.
 TRANSFORM_ROWS = 65536
+
+
+class Trial(NamedTuple):
+  """What a model does under other weights.
+
+  Attributes:
+    rows: How many rows were measured.
+    metrics: Metrics by task and name.
+    predictions: What it says of the rows of a sample, by task and key.
+  """
+  rows: int
+  metrics: measurement.Metrics
+  predictions: Dict[str, Dict[str, np.ndarray]]
 
 
 class Evaluator:
@@ -114,6 +127,41 @@ class Evaluator:
     batch = self.transform(splits.Split(
         raw, labels.Labels(*[values[:rows] for values in split.labels]), {}))
     return raw, self.predict(batch)
+
+  def try_weights(self, weights: Mapping[str, np.ndarray], split: splits.Split,
+                  batch: Optional[batches.Batch] = None,
+                  groups: Optional[Mapping[str, np.ndarray]] = None) -> Trial:
+    """Measures the model under other weights, and puts the old ones back.
+
+    Args:
+      weights: The other weights by name of the variable.
+      split: The rows that a sample is taken of.
+      batch: A `Batch` of arrays with all rows that are measured; None: the
+        sample is.
+      groups: Columns that they are grouped by, where a metric asks for one.
+
+    Returns:
+      A `Trial`.
+    """
+    with self._model.graph.as_default():
+      variables = {v.op.name: v for v in tf.global_variables()
+                   if v.op.name in weights}
+    before = self._session.run(variables)
+    self._load(variables, weights)
+    try:
+      raw, predictions = self.sample(split)
+      if batch is None:
+        rows = len(next(iter(raw.values())))
+        batch = self.transform(splits.Split(raw, labels.Labels(
+            *[values[:rows] for values in split.labels]), {}))
+        groups = {name: values[:rows] for name, values in split.groups.items()}
+      return Trial(len(batch.labels), self.evaluate(batch, groups), predictions)
+    finally:
+      self._load(variables, before)
+
+  def _load(self, variables, values):
+    self._session.run([v.initializer for v in variables.values()], {
+        v.initializer.inputs[1]: values[name] for name, v in variables.items()})
 
   def _run(self, batch):
     """Returns predictions and losses on all rows."""

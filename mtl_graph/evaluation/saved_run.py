@@ -1,7 +1,7 @@
 """Opens a trained run again, to evaluate it or to export it."""
 
 import os
-from typing import Callable, Dict, Mapping, NamedTuple, Optional
+from typing import Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -71,31 +71,44 @@ def open_run(experiment: experiment_pb2.Experiment, model_dir: str,
       session, model, experiment))
 
 
-def record(run: SavedRun, split: str, rows: splits.Split, model_dir: str,
-           log: Callable[[str], None] = print) -> measurement.Record:
-  """Says what is known of a checkpoint that is to be exported.
+def batch_of(run: SavedRun, split: str, rows: splits.Split, model_dir: str,
+             log: Callable[[str], None] = print
+             ) -> Tuple[batches.Batch, splits.Split]:
+  """Returns rows as the graph takes them.
 
   Args:
     run: The run.
     split: Name of the rows that are at hand.
-    rows: The rows; metrics are of validation rows only. Where rows are streamed
-      all that are in the cache are measured instead.
+    rows: The rows; where rows are streamed the first ones will do.
     model_dir: The run's folder.
     log: Takes a line if rows are parsed.
+
+  Returns:
+    A `Batch` of arrays, and their split; of streamed rows those of the cache.
+  """
+  if not row_sets.is_streamed(run.experiment.data):
+    return run.evaluator.transform(rows), rows
+  found, read = _cached(run, model_dir, [split], log)
+  return found.batches[split], read[split]
+
+
+def record(run: SavedRun, batch: Optional[batches.Batch], rows: splits.Split
+           ) -> measurement.Record:
+  """Says what is known of a checkpoint that is to be exported.
+
+  Args:
+    run: The run.
+    batch: The validation rows as the graph takes them; None: there are none.
+    rows: Their split.
 
   Returns:
     A `Record`.
   """
   digests = {"train": checkpoints.read_state(run.checkpoint).get("digest", "")}
   metrics = {}
-  if split == "validation":
-    if row_sets.is_streamed(run.experiment.data):
-      found, read = _cached(run, model_dir, [split], log)
-      batch, rows = found.batches[split], read[split]
-    else:
-      batch = run.evaluator.transform(rows)
-    digests[split] = batches.digest(batch, list(rows.sources.values()))
-    metrics[split] = run.evaluator.evaluate(batch, rows.groups)
+  if batch is not None:
+    digests["validation"] = batches.digest(batch, list(rows.sources.values()))
+    metrics["validation"] = run.evaluator.evaluate(batch, rows.groups)
   return measurement.Record(checkpoints.global_step(run.checkpoint), metrics,
                             digests)
 

@@ -1,9 +1,10 @@
 """Assembles the graph of an experiment, but for the training step."""
 
 import collections
-from typing import (Dict, List, Mapping, NamedTuple, Optional, Sequence, Set,
-                    Tuple)
+from typing import (Callable, Dict, List, Mapping, NamedTuple, Optional,
+                    Sequence, Set, Tuple, Union)
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import layer_outline
@@ -11,8 +12,11 @@ from mtl_graph import outline
 from mtl_graph import task_graph
 from mtl_graph.data import batches
 from mtl_graph.data import features as features_lib
+from mtl_graph.data import raw_values
 from mtl_graph.data import statistics as statistics_lib
+from mtl_graph.model import answers
 from mtl_graph.model import averages
+from mtl_graph.model import compressed_weights
 from mtl_graph.model import heads
 from mtl_graph.model import losses
 from mtl_graph.model import stacks
@@ -76,10 +80,12 @@ class Network(NamedTuple):
     logits: Logits of each task that was wanted, shape `[B, C]`, by task.
     gates: A `stacks.Gate` by scope.
     penalties: What `stacks.Penalty`s there are, in a training step.
+    reads: What each task's tower reads of the shared part, by task.
   """
   logits: Dict[str, tf.Tensor]
   gates: Dict[str, stacks.Gate]
   penalties: List[stacks.Penalty]
+  reads: Dict[str, tf.Tensor]
 
 
 class Serving(NamedTuple):
@@ -87,12 +93,23 @@ class Serving(NamedTuple):
 
   Attributes:
     raw: Placeholders of raw values, by input.
+    defaults: What stands for an input that a request leaves out, one row, by
+      input.
+    rows: What becomes of them once all have as many rows, by input.
+    lookups: What the network reads once strings are looked up, by input.
     predictions: What they give: a dict of tensors by task.
-    variables: The variables by their name in a checkpoint.
+    extras: What else was asked for, by name of the output.
+    variables: The variables that are as in a checkpoint, by their name there.
+    compressed: The `compressed_weights.Compressed`, by their name there.
   """
   raw: Dict[str, tf.Tensor]
+  defaults: Dict[str, np.ndarray]
+  rows: Dict[str, tf.Tensor]
+  lookups: Dict[str, tf.Tensor]
   predictions: Dict[str, Dict[str, tf.Tensor]]
+  extras: Dict[str, tf.Tensor]
   variables: Dict[str, tf.Variable]
+  compressed: Dict[str, compressed_weights.Compressed]
 
 
 def build(experiment: experiment_pb2.Experiment,
@@ -182,26 +199,47 @@ def _reached(loss, variables, pairs) -> Set[str]:
           for name in variable_groups.reached(loss, read)}
 
 
-def build_serving(experiment: experiment_pb2.Experiment) -> Serving:
+def build_serving(experiment: experiment_pb2.Experiment,
+                  assets: Optional[Mapping[str, str]] = None) -> Serving:
   """Adds the graph from raw values to predictions to the current graph.
 
   Args:
     experiment: The experiment, valid, its vocabularies in line.
+    assets: Paths of files that hold the vocabularies of features; see
+      `features.transform_apart`.
 
   Returns:
     A `Serving` of the tasks that `serving.task` names, or of all; what only
     others need is not in it. Everything trained, and the statistics, await a
     checkpoint, averages in place of the variables they are averages of.
   """
-  wanted = list(experiment.serving.task) or None
-  raw = features_lib.placeholders(experiment.data.feature)
-  logits = forward(experiment, features_lib.transform(
-      experiment.data.feature, raw), wanted=wanted).logits
+  features = experiment.data.feature
+  tasks, wanted = experiment.model.task, list(experiment.serving.task) or None
+  raw, defaults = (features_lib.placeholders(features),
+                   raw_values.defaults(features))
+  rows = features_lib.with_rows(raw, defaults)
+  parts = features_lib.transform_apart(features, rows, assets=assets)
+  compressed = {}
+  network = forward(experiment, parts, wanted=wanted,
+                    getter=compressed_weights.custom_getter(
+                        experiment.serving.weights.precision, compressed))
   trained = {v.op.name for v in tf.trainable_variables()}
+  predictions = _predictions(tasks, network.logits)
+  extras = answers.extras(experiment, network, predictions)
+  inside = {v.op.name for weights in compressed.values()
+            for v in weights.variables}
   averaged = experiment.training.HasField("moving_average")
-  return Serving(raw, _predictions(experiment.model.task, logits), {
-      averages.name_of(v.op.name) if averaged and v.op.name in trained
-      else v.op.name: v for v in tf.global_variables()})
+
+  def saved(name):
+    return averages.name_of(name) if averaged and name in trained else name
+
+  return Serving(
+      raw, defaults, rows, features_lib.lookups(features, rows, parts),
+      predictions, extras,
+      {saved(v.op.name): v for v in tf.global_variables()
+       if v.op.name not in inside},
+      {averages.name_of(name) if averaged else name: weights
+       for name, weights in compressed.items()})
 
 
 def widths(experiment: experiment_pb2.Experiment,
@@ -214,35 +252,41 @@ def widths(experiment: experiment_pb2.Experiment,
 
 
 def forward(experiment: experiment_pb2.Experiment,
-            transformed: features_lib.Transformed,
+            transformed: Union[features_lib.Transformed,
+                               Mapping[str, features_lib.Part]],
             number: Optional[tf.Tensor] = None,
             updates: Optional[List[tf.Operation]] = None,
             averaged: bool = False,
-            wanted: Optional[Sequence[str]] = None) -> Network:
+            wanted: Optional[Sequence[str]] = None,
+            getter: Optional[Callable] = None) -> Network:
   """Builds the network, making or reusing its variables.
 
   Args:
     experiment: The experiment, valid.
-    transformed: The transformed rows.
+    transformed: The transformed rows, together or a `Part` by feature.
     number: Number of the batch, which keys dropout, if this is a training
       step, else None.
     updates: Takes the ops that update moving statistics in a training step.
     averaged: Whether averages are read in place of trainable variables.
     wanted: Names of the tasks whose logits are wanted; only what they need is
       built. None: all.
+    getter: A `custom_getter` of `tf.variable_scope`; not where averages are
+      read.
 
   Returns:
     A `Network`.
   """
+  if isinstance(transformed, features_lib.Transformed):
+    transformed = features_lib.take_apart(experiment.data.feature, transformed)
   mode = stacks.Mode(experiment.seed, number,
                      frozenset(experiment.model.stop_gradient),
                      [] if updates is None else updates)
   with tf.variable_scope(
       tf.get_variable_scope(), reuse=tf.AUTO_REUSE,
-      custom_getter=averages.get_average if averaged else None):
+      custom_getter=averages.get_average if averaged else getter):
     logits = architectures.build(experiment.model, experiment.data, transformed,
                                  mode, wanted)
-  return Network(logits, mode.gates, mode.penalties)
+  return Network(logits, mode.gates, mode.penalties, mode.reads)
 
 
 def _predictions(tasks, logits):

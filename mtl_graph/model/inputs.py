@@ -1,7 +1,7 @@
 """Makes the tensors the network reads: embeddings, encoders, the wide part."""
 
 import collections
-from typing import Dict, NamedTuple, Optional, Sequence
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -28,19 +28,18 @@ class Inputs(NamedTuple):
 
 
 def build(features: Sequence[features_pb2.Feature],
-          transformed: features_lib.Transformed,
+          parts: Mapping[str, features_lib.Part],
           mode: stacks.Mode) -> Inputs:
   """Looks embeddings up, applies encoders, and puts features side by side.
 
   Args:
     features: The `Feature` messages.
-    transformed: The transformed rows.
+    parts: The transformed rows, a `Part` by feature.
     mode: A `stacks.Mode`.
 
   Returns:
     An `Inputs`.
   """
-  parts = features_lib.take_apart(features, transformed)
   deep, wide = [], collections.OrderedDict()
   for feature in features:
     if outline.is_wide(feature):
@@ -51,8 +50,14 @@ def build(features: Sequence[features_pb2.Feature],
       deep.append(stacks.build(feature.encoder.layer, tensor,
                                f"encoder/{feature.name}", mode))
   if not deep:
-    deep = [tf.zeros([tf.shape(transformed.ids)[0], 0])]
+    deep = [tf.zeros([_rows(parts), 0])]
   return Inputs(stacks.side_by_side(deep), wide)
+
+
+def _rows(parts):
+  """Returns how many rows there are."""
+  part = next(iter(parts.values()))
+  return tf.shape(part.numbers if part.ids is None else part.ids)[0]
 
 
 def wide_logits(features: Sequence[features_pb2.Feature],

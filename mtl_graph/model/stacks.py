@@ -53,6 +53,7 @@ class Mode:
     tensors: Takes the output of every layer by its name.
     gates: Takes what weighs experts, by the gate's scope.
     penalties: Takes penalties, in training.
+    reads: Takes what each task's tower reads of the shared part, by task.
   """
   seed: int
   batch: Optional[tf.Tensor]
@@ -61,6 +62,7 @@ class Mode:
   tensors: Dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
   gates: Dict[str, Gate] = dataclasses.field(default_factory=dict)
   penalties: List[Penalty] = dataclasses.field(default_factory=list)
+  reads: Dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
 
   @property
   def training(self) -> bool:

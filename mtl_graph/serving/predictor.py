@@ -71,7 +71,7 @@ class Predictor:
     parts = [self.calls.ask(SIGNATURE, {
         name: raw[name][start:start + _BATCH_SIZE] for name in self.inputs})
              for start in range(0, max(rows, 1), _BATCH_SIZE)]
-    return {name: np.concatenate([part[name] for part in parts])
+    return {name: _text(np.concatenate([part[name] for part in parts]))
             for name in self.outputs}
 
   def predict(self, arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
@@ -119,6 +119,16 @@ class Predictor:
 def load(path: str) -> Predictor:
   """Loads an export; see `Predictor`."""
   return Predictor(path)
+
+
+def _text(values: np.ndarray) -> np.ndarray:
+  """Returns names as `str`, in which they can be written; numbers as they are.
+  """
+  if values.dtype != object:
+    return values
+  decoded = np.empty(values.shape, object)
+  decoded.flat = [value.decode() for value in values.flat]
+  return decoded
 
 
 def _version(path: str) -> str:

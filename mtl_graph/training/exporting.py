@@ -2,6 +2,9 @@
 
 from typing import Any, Callable, Dict, Mapping, Optional
 
+import numpy as np
+
+from mtl_graph.data import batches
 from mtl_graph.data import splits
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import measurement
@@ -9,10 +12,13 @@ from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import rows as rows_lib
 
 # Exports a checkpoint: (experiment, checkpoint, raw rows, what the training
-# graph answers on them, what is known of the checkpoint) -> path of the
-# version, or None where it was held back.
+# graph answers on them, what is known of the checkpoint, what measures the
+# model under other weights) -> path of the version, or None where it was held
+# back.
 Exporter = Callable[[experiment_pb2.Experiment, str, Dict[str, Any],
-                     Dict[str, Any], measurement.Record], Optional[str]]
+                     Dict[str, Any], measurement.Record,
+                     Callable[[Mapping[str, np.ndarray]],
+                              evaluator_lib.Trial]], Optional[str]]
 
 
 class Exporting:
@@ -21,7 +27,8 @@ class Exporting:
   def __init__(self, exporter: Optional[Exporter],
                experiment: experiment_pb2.Experiment,
                evaluator: evaluator_lib.Evaluator,
-               rows: Mapping[str, splits.Split], digests: Mapping[str, str],
+               rows: Mapping[str, splits.Split],
+               validation: Optional[batches.Batch], digests: Mapping[str, str],
                log: Callable[[str], None]):
     """Takes what an export needs beside the checkpoint.
 
@@ -31,6 +38,7 @@ class Exporting:
       evaluator: Says what the graph answers.
       rows: A `Split` by name; some validation rows are kept for it to answer,
         or training rows where there are no others.
+      validation: All validation rows as the graph takes them, if there are any.
       digests: Fingerprints of the rows by split.
       log: Takes a line for each export.
     """
@@ -38,6 +46,8 @@ class Exporting:
     self._experiment = experiment
     self._evaluator = evaluator
     self._rows = rows_lib.first(rows.get("validation", rows["train"]))
+    self._validation = validation
+    self._groups = rows["validation"].groups if "validation" in rows else None
     self._digests = dict(digests)
     self._log = log
 
@@ -78,7 +88,11 @@ class Exporting:
     path = self._exporter(
         self._experiment, checkpoint, raw, expected, measurement.Record(
             step, {split: found for split, found in metrics.items() if found},
-            self._digests))
+            self._digests), self._try_weights)
     if path is not None:
       self._log(f"exported {path}")
     return path
+
+  def _try_weights(self, weights):
+    return self._evaluator.try_weights(weights, self._rows, self._validation,
+                                       self._groups)

@@ -171,7 +171,7 @@ class _Run:
     self._first_step = self._step
     self._exporting = exporting.Exporting(
         self._exporter, self._experiment, self._evaluator, self._split_rows,
-        self._digests, self._log)
+        self._batches.get("validation"), self._digests, self._log)
     self._schedule = preparation.schedule(
         self._experiment, self._split_rows["train"], self._step,
         self._num_steps)

@@ -177,8 +177,8 @@ class SavedRunTest(parameterized.TestCase):
       rows = splits.read(self._experiment(), "validation")
       raw, expected = run.evaluator.sample(rows)
       few, some = run.evaluator.sample(rows, rows=3)
-    (unused_experiment, checkpoint, trained_raw, trained_expected
-     ), = self._calls
+    (unused_experiment, checkpoint, trained_raw, trained_expected,
+     unused_try), = self._calls
     self.assertEqual(checkpoint, run.checkpoint)
     self.assertEqual({name: values.tolist() for name, values in raw.items()},
                      {name: values.tolist()

@@ -35,9 +35,10 @@ def _build(features, numbers=None, ids=None, held=()):
   numbers = np.zeros([rows, 0]) if numbers is None else numbers
   ids = np.zeros([rows, 0]) if ids is None else ids
   with tf.variable_scope("", reuse=tf.AUTO_REUSE):
-    return inputs.build(features, features_lib.Transformed(
-        tf.constant(numbers, tf.float32), tf.constant(ids, tf.int32)),
-                        stacks.Mode(1, None, frozenset(held), []))
+    return inputs.build(
+        features, features_lib.take_apart(features, features_lib.Transformed(
+            tf.constant(numbers, tf.float32), tf.constant(ids, tf.int32))),
+        stacks.Mode(1, None, frozenset(held), []))
 
 
 def _deep(features, numbers=None, ids=None):

@@ -302,7 +302,8 @@ class NothingLeftTest(small_run.SmallRunTest):
     self.assertEqual(self.steps(), before)
     self.check_exported(*exported[0])
 
-  def check_exported(self, unused_experiment, checkpoint, raw, expected, record):
+  def check_exported(self, unused_experiment, checkpoint, raw, expected, record,
+                     unused_try):
     """The exporter gets real rows and what the graph says of them."""
     self.assertEqual(checkpoint, f"{self.folder}/model.ckpt-20")
     np.testing.assert_allclose(raw["x"], _ARRAYS["validation"]["x"], rtol=1e-6)

@@ -1,7 +1,7 @@
 """Chooses the architecture, and puts towers and heads on it."""
 
 import collections
-from typing import Dict, Optional, Sequence, Set
+from typing import Dict, Mapping, Optional, Sequence, Set
 
 import tensorflow.compat.v1 as tf
 
@@ -21,14 +21,14 @@ from mtl_graph.protos import model_pb2
 
 
 def build(model: model_pb2.Model, data: data_pb2.Data,
-          transformed: features_lib.Transformed, mode: stacks.Mode,
+          parts: Mapping[str, features_lib.Part], mode: stacks.Mode,
           wanted: Optional[Sequence[str]] = None) -> Dict[str, tf.Tensor]:
   """Builds the network from transformed features to logits.
 
   Args:
     model: The `Model` message.
     data: The `Data` message.
-    transformed: The transformed rows.
+    parts: The transformed rows, a `Part` by feature.
     mode: A `stacks.Mode`.
     wanted: Names of the tasks whose logits are wanted; only what they need is
       built. None: all.
@@ -39,13 +39,14 @@ def build(model: model_pb2.Model, data: data_pb2.Data,
   Raises:
     ConfigError: If the architecture is not built.
   """
-  inputs = inputs_lib.build(data.feature, transformed, mode)
+  inputs = inputs_lib.build(data.feature, parts, mode)
   tasks = {task.name: task for task in model.task}
   wanted = list(tasks) if wanted is None else wanted
   order = task_graph.needed(model.task, wanted)
   shared = _build_shared(model, inputs.deep, [
       name for name in task_graph.with_layers(model.task) if name in order],
                          mode)
+  mode.reads.update(shared)
   scored = _scored(tasks, order, wanted, mode.training)
   logits, read_by_head = {}, {}
   for name in order:

@@ -69,8 +69,10 @@ def _model(text):
 def _build(model, ids=None, data=_DATA, wanted=None, mode=None):
   """Builds a model in the current graph; returns its logits."""
   ids = tf.constant(_IDS, tf.int32) if ids is None else ids
+  parts = features.take_apart(data.feature, features.Transformed(
+      tf.zeros([tf.shape(ids)[0], 0]), ids))
   return architectures.build(
-      model, data, features.Transformed(tf.zeros([tf.shape(ids)[0], 0]), ids),
+      model, data, parts,
       mode or stacks.Mode(1, None, frozenset(model.stop_gradient), []), wanted)
 
 

@@ -68,8 +68,9 @@ class EverySharingTest(parameterized.TestCase, tf.test.TestCase):
     with tf.Graph().as_default(), tf.variable_scope("", reuse=tf.AUTO_REUSE):
       batch = every_sharing.data(experiment)
       architectures.build(
-          experiment.model, experiment.data, features.Transformed(
-              tf.constant(batch.numbers), tf.constant(batch.ids)), mode)
+          experiment.model, experiment.data, features.take_apart(
+              experiment.data.feature, features.Transformed(
+                  tf.constant(batch.numbers), tf.constant(batch.ids))), mode)
     self.assertEqual({tensor: tuple(output.shape.as_list()[1:])
                       for tensor, output in mode.tensors.items()
                       if not tensor.startswith("embedding/")},
