@@ -79,8 +79,11 @@ def serialize(raw: Mapping[str, np.ndarray], columns: Mapping[str, Column],
     dtype = None if types is None else types[key]
     name = min(names, key=functools.partial(_rank, raw, dtype))
     is_list = name in columns and columns[name].is_list
-    for example, value in zip(examples, raw[name]):
-      _add(example, key, np.asarray(value).reshape(-1), dtype, is_list)
+    rows = np.asarray(raw[name]).reshape([count, -1] if count else [0, 1])
+    if rows.dtype.kind in "SU":
+      rows = rows.astype(object)
+    for example, values in zip(examples, rows):
+      _add(example, key, values, dtype, is_list)
   return [e.SerializeToString(deterministic=True) for e in examples]
 
 
@@ -125,8 +128,6 @@ def _rank(raw, dtype, name):
 
 def _add(example, key, values, dtype, is_list):
   """Adds the values of one row to an example, unless all are missing."""
-  if values.dtype.kind in "SU":
-    values = values.astype(object)
   there = np.array([v in ("", b"") for v in values], bool) if (
       values.dtype.kind == "O") else raw_values.is_absent(values)
   there = np.flatnonzero(~there)

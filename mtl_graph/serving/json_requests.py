@@ -51,14 +51,14 @@ def columns(serialized: bytes) -> Dict[str, Any]:
 
 def _plain(value, tensor=None):
   """Returns a value of an array as JSON has it."""
+  # Not by way of numpy's own strings: they lose zeros at the end.
+  if isinstance(value, (bytes, str)):
+    return _text(value, is_request=tensor is not None)
   value = np.asarray(value)
   if value.ndim:
     return [_plain(one, tensor) for one in value]
-  value = value.item() if value.dtype.kind in "OSU" else value[()]
-  if isinstance(value, (bytes, str)):
-    return _text(value, is_request=tensor is not None)
-  return (_number(value) if np.asarray(value).dtype.kind == "f"
-          else bool(value) if np.asarray(value).dtype.kind == "b"
+  kind, value = value.dtype.kind, value[()]
+  return (_number(value) if kind == "f" else bool(value) if kind == "b"
           else int(value))
 
 

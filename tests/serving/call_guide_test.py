@@ -205,6 +205,16 @@ class CallGuideTest(absltest.TestCase):
                   "`outputs` (float32 [B]).\n", page)
     self.assertNotIn("curl", page)
 
+  def test_zeros_at_the_end_of_an_example_are_kept(self):
+    rows = {**three_methods.ROWS, "x": np.zeros(5, np.float32)}
+    call_guide.write(self._path, self._content, rows)
+    sections = {m["name"]: m for m in _SECTION.finditer(self._read(self._path))}
+    body = json.loads(sections["predict_examples"]["body"])
+    self.assertEndsWith(base64.b64decode(
+        body["instances"][0]["examples"]["b64"]), b"\0\0\0\0")
+    self._check(self._post("predict", body),
+                json.loads(sections["predict_examples"]["answer"]))
+
   def test_a_long_request_lies_beside_the_page(self):
     with mock.patch.object(call_guide, "_LONGEST", 10):
       call_guide.write(self._path, self._content, three_methods.ROWS)
