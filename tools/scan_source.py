@@ -3,14 +3,19 @@
   python tools/scan_source.py PATH [PATH ...] [--json | --sarif]
   python tools/scan_source.py PATH --fix --out=DIR
   python tools/scan_source.py PATH [PATH ...] --sample=100 --seed=1
+  python tools/scan_source.py PATH [PATH ...] --try_names
 
 Paths come first: folders or Python files, which are read, never run. Every name
 of TensorFlow is resolved through the aliases it is imported under, and looked
 up in the TensorFlow that is installed. Exit code 1 if something would fail.
 """
 
+import collections
+import contextlib
+import io
 import os
 import sys
+import tempfile
 
 from absl import flags
 
@@ -19,6 +24,7 @@ from mtl_graph.porting import installed as installed_lib
 from mtl_graph.porting import python_files
 from mtl_graph.porting import rewriting
 from mtl_graph.porting import scan_report
+from mtl_graph.porting import trial_calls
 from mtl_graph.porting import uses
 from mtl_graph.porting import verdicts
 
@@ -33,6 +39,9 @@ flags.DEFINE_integer("sample", None, "Draw this many findings at random and "
                      "print them as CSV, to be judged.", lower_bound=1,
                      flag_values=_FLAGS)
 flags.DEFINE_integer("seed", 0, "Seed of the sample.", flag_values=_FLAGS)
+flags.DEFINE_boolean("try_names", False, "Call every function that is said to "
+                     "work, with made-up arguments, and print what came of it.",
+                     flag_values=_FLAGS)
 
 
 def scan(root: str) -> scan_report.Scan:
@@ -85,6 +94,8 @@ def _scan(paths):
                                        scans[0].findings))
   elif _FLAGS.sample:
     sys.stdout.write(scan_report.sample(scans, _FLAGS.sample, _FLAGS.seed))
+  elif _FLAGS.try_names:
+    return _try_names(scans)
   elif _FLAGS.json:
     print(scan_report.as_json(scans))
   elif _FLAGS.sarif:
@@ -92,6 +103,35 @@ def _scan(paths):
   else:
     print("\n\n".join(map(scan_report.as_text, scans)))
   return [f for s in scans for f in s.failing()]
+
+
+def _try_names(scans):
+  """Calls what is said to work; returns the names that raise of themselves."""
+  installed = installed_lib.Installed()
+  names = sorted({f.name for s in scans for f in s.findings
+                  if f.verdict in ("works", "deprecated")
+                  and f.name.startswith("tf.")})
+  trials, here = {}, os.getcwd()
+  # Some of them write files, and some print.
+  with tempfile.TemporaryDirectory() as folder, (
+      contextlib.redirect_stdout(io.StringIO())):
+    os.chdir(folder)
+    try:
+      for name in names:
+        value = installed.find(installed_lib.split(
+            "tensorflow" + name.removeprefix("tf"))).value
+        if trial_calls.is_callable(value) and not name.startswith(
+            trial_calls.UNCALLED):
+          trials[name] = trial_calls.call(value)
+    finally:
+      os.chdir(here)
+  for name, trial in trials.items():
+    if trial.outcome != "works":
+      print(f"{name}: {trial.outcome}: {trial.message}")
+  counts = collections.Counter(trial.outcome for trial in trials.values())
+  print(f"{len(names)} names are there; {len(trials)} called: "
+        + ", ".join(f"{counts[o]} {o}" for o in ("works", "broken", "unknown")))
+  return [name for name, trial in trials.items() if trial.outcome == "broken"]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ is broken; of the others nothing is known.
 import inspect
 import itertools
 import re
+import types
 from typing import Any, Dict, List, NamedTuple
 
 # What an error says that no other argument would have avoided.
@@ -18,6 +19,15 @@ _OWN_FAULT = re.compile(
     r"module '[\w.]+' has no attribute|not implemented|unsupported in|"
     r"deprecated and removed")
 _MOST = 48  # Attempts per function.
+# What is not to be called only to see: it ends, starts or waits for something,
+# or ends the process where its arguments are odd.
+UNCALLED = ("tf.app.run", "tf.test.", "tf.train.Server", "tf.train.Supervisor",
+            "tf.train.start_queue_runners", "tf.train.import_meta_graph",
+            "tf.train.batch", "tf.train.maybe_", "tf.train.shuffle_batch",
+            "tf.gfile.", "tf.io.gfile.", "tf.compat.v2.io.gfile.",
+            "tf.disable_", "tf.enable_", "tf.reset_default_graph",
+            "tf.load_op_library", "tf.load_library", "tf.logging.",
+            "tf.distribute.cluster_resolver.")
 
 
 class Trial(NamedTuple):
@@ -29,6 +39,12 @@ class Trial(NamedTuple):
   """
   outcome: str
   message: str
+
+
+def is_callable(value: Any) -> bool:
+  """Returns whether something is a function or class, asking its type alone."""
+  return issubclass(type(value), (type, types.FunctionType,
+                                  types.BuiltinFunctionType))
 
 
 def _values(tf) -> Dict[str, List[Any]]:

@@ -55,6 +55,14 @@ class ScanSourceTest(absltest.TestCase):
     with open(os.path.join(self.root, "copy", "old.py"), encoding="utf-8") as f:
       self.assertIn("import tensorflow.compat.v1 as tf", f.read())
 
+  def test_names_said_to_work_are_called(self):
+    self.write("more.py", "import tensorflow.compat.v1 as tf\ntf.nn.relu(1)\n"
+               "tf.layers.dense(1)\ntf.float32\ntf.SparseTensor(1)\n")
+    code, out, _ = self.run_tool(self.root, "--try_names")
+    self.assertEqual(code, 0)
+    self.assertRegex(out, r"\Atf.SparseTensor: unknown: [^\n]*\n4 names are "
+                     r"there; 3 called: 2 works, 0 broken, 1 unknown\n\Z")
+
   def test_wrong_use_is_one_line(self):
     for arguments, message in (
         ([], "found no path; allowed: folders"),
