@@ -44,6 +44,23 @@ contrib.layers.recompute_grad -> tf.recompute_grad
 contrib.layers.rev_block x copy rev_block_lib from TensorFlow 1.15
 contrib.layers.gdn x copy it from TensorFlow 1.15
 contrib.layers.GDN x copy it from TensorFlow 1.15
+contrib.layers.bow_encoder x copy it from TensorFlow 1.15
+contrib.layers.check_feature_columns x copy it from TensorFlow 1.15
+contrib.layers.embedding_lookup_sparse_with_distributed_aggregation x copy it from TensorFlow 1.15
+contrib.layers.infer_real_valued_columns x copy it from TensorFlow 1.15
+contrib.layers.joint_weighted_sum_from_feature_columns x copy it from TensorFlow 1.15
+contrib.layers.make_place_holder_tensors_for_base_features x copy it from TensorFlow 1.15
+contrib.layers.multi_class_target x copy it from TensorFlow 1.15
+contrib.layers.parse_feature_columns_from_examples x copy it from TensorFlow 1.15
+contrib.layers.parse_feature_columns_from_sequence_examples x copy it from TensorFlow 1.15
+contrib.layers.scattered_embedding_column x copy it from TensorFlow 1.15
+contrib.layers.scattered_embedding_lookup x copy it from TensorFlow 1.15
+contrib.layers.scattered_embedding_lookup_sparse x copy it from TensorFlow 1.15
+contrib.layers.sequence_input_from_feature_columns x copy it from TensorFlow 1.15
+contrib.layers.transform_features x copy it from TensorFlow 1.15
+contrib.layers.shared_embedding_columns -> tf.feature_column.shared_embedding_columns
+contrib.layers.weighted_sparse_column -> tf.feature_column.weighted_categorical_column
+contrib.layers.weighted_sum_from_feature_columns -> tf.feature_column.linear_model
 contrib.layers.* -> tf_slim
 contrib.slim.nets.* -> tf_slim.nets
 contrib.slim.* -> tf_slim
@@ -88,6 +105,23 @@ contrib.framework.arg_scope -> mtl_graph.layers.arg_scope, tf_slim.arg_scope
 contrib.framework.deprecated x from absl or the warnings module
 contrib.framework.fuse_op x nothing has taken its place
 contrib.framework.RecordInput x tf.data.TFRecordDataset reads records
+contrib.framework.assert_scalar_int x copy it from TensorFlow 1.15
+contrib.framework.convert_to_tensor_or_sparse_tensor x copy it from TensorFlow 1.15
+contrib.framework.convolutional_delta_orthogonal x copy it from TensorFlow 1.15
+contrib.framework.convolutional_orthogonal_1d x copy it from TensorFlow 1.15
+contrib.framework.convolutional_orthogonal_2d x copy it from TensorFlow 1.15
+contrib.framework.convolutional_orthogonal_3d x copy it from TensorFlow 1.15
+contrib.framework.deprecated_arg_values x copy it from TensorFlow 1.15
+contrib.framework.deprecated_args x copy it from TensorFlow 1.15
+contrib.framework.get_placeholders x copy it from TensorFlow 1.15
+contrib.framework.load_linear_multiclass_bias_initializer x copy it from TensorFlow 1.15
+contrib.framework.prepend_name_scope x copy it from TensorFlow 1.15
+contrib.framework.print_op x copy it from TensorFlow 1.15
+contrib.framework.reduce_sum_n x copy it from TensorFlow 1.15
+contrib.framework.remove_squeezable_dimensions x copy it from TensorFlow 1.15
+contrib.framework.strip_name_scope x copy it from TensorFlow 1.15
+contrib.framework.with_same_shape x copy it from TensorFlow 1.15
+contrib.framework.with_shape x copy it from TensorFlow 1.15
 contrib.framework.* -> tf_slim
 # contrib: recurrent networks.
 contrib.rnn.BasicLSTMCell => tf.nn.rnn_cell.BasicLSTMCell
@@ -110,6 +144,7 @@ contrib.rnn.GRUBlockCellV2 -> tf.nn.rnn_cell.GRUCell -- the op is tf.raw_ops.GRU
 contrib.rnn.transpose_batch_time -> tf.transpose
 contrib.rnn.stack_bidirectional_dynamic_rnn -> tf.nn.bidirectional_dynamic_rnn -- layer by layer
 contrib.rnn.stack_bidirectional_rnn -> tf.nn.static_bidirectional_rnn -- layer by layer
+contrib.rnn -> tf.nn.rnn_cell
 contrib.rnn.* x copy the cell from TensorFlow 1.15; it needs tf.nn.rnn_cell, so tf-keras
 contrib.cudnn_rnn.* -> tf.raw_ops.CudnnRNNV3 -- CudnnCompatibleLSTMCell: tf.nn.rnn_cell.LSTMCell
 contrib.grid_rnn.* x copy the cell from TensorFlow 1.15
@@ -163,6 +198,7 @@ contrib.data.scan => tf.data.experimental.scan
 contrib.data.shuffle_and_repeat => tf.data.experimental.shuffle_and_repeat
 contrib.data.unbatch => tf.data.experimental.unbatch
 contrib.data.unique => tf.data.experimental.unique
+contrib.data -> tf.data.experimental
 contrib.data.* x see tf.data and tf.data.experimental
 # contrib: training, optimizers, metrics, losses.
 contrib.training.HParams x copy hparam.py, a file of its own, from TensorFlow 1.15 or tensor2tensor
@@ -218,6 +254,7 @@ contrib.metrics.streaming_true_negatives => tf.metrics.true_negatives
 contrib.metrics.streaming_true_positives => tf.metrics.true_positives
 contrib.metrics.aggregate_metric_map -> tf_slim.metrics.aggregate_metric_map
 contrib.metrics.aggregate_metrics -> tf_slim.metrics.aggregate_metrics
+contrib.metrics -> tf.metrics
 contrib.metrics.* x see tf.metrics; else copy it from TensorFlow 1.15
 contrib.losses.metric_learning.* x copy it from TensorFlow 1.15
 contrib.losses.absolute_difference -> tf.losses.absolute_difference
@@ -241,15 +278,26 @@ contrib.eager.Iterator -> tf.data.Iterator -- iter(dataset) under eager executio
 contrib.eager.Checkpoint -> tf.train.Checkpoint
 contrib.eager.enable_eager_execution => tf.enable_eager_execution
 contrib.eager.defun -> tf.function
+contrib.eager.python.tfe x its names are the eager part of tensorflow itself
 contrib.eager.py_func -> tf.py_function
 contrib.eager.metrics.* -> tf.keras.metrics
+contrib.eager.gradients_function -> tf.GradientTape
+contrib.eager.value_and_gradients_function -> tf.GradientTape
+contrib.eager.implicit_gradients -> tf.GradientTape
+contrib.eager.implicit_value_and_gradients -> tf.GradientTape
 contrib.eager.* x see the eager part of tensorflow itself
-contrib.tpu.* -> tf.tpu -- TPUEstimator and its kind are gone
-contrib.tpu.TPUEstimator x gone with tf.estimator
-contrib.tpu.TPUEstimatorSpec x gone with tf.estimator
-contrib.tpu.RunConfig x gone with tf.estimator
-contrib.tpu.TPUConfig x gone with tf.estimator
-contrib.tpu.InputPipelineConfig x gone with tf.estimator
+contrib.tpu.batch_parallel => tf.tpu.batch_parallel
+contrib.tpu.replicate => tf.tpu.replicate
+contrib.tpu.rewrite => tf.tpu.rewrite
+contrib.tpu.shard => tf.tpu.shard
+contrib.tpu.outside_compilation => tf.tpu.outside_compilation
+contrib.tpu.bfloat16_scope => tf.tpu.bfloat16_scope
+contrib.tpu.core => tf.tpu.core
+contrib.tpu.cross_replica_sum => tf.tpu.cross_replica_sum
+contrib.tpu.initialize_system => tf.tpu.initialize_system
+contrib.tpu.shutdown_system => tf.tpu.shutdown_system
+contrib.tpu -> tf.tpu -- TPUEstimator and its kind are gone
+contrib.tpu.* x gone with tf.estimator; see tf.tpu
 contrib.tpu.CrossShardOptimizer => tf.tpu.CrossShardOptimizer
 contrib.cluster_resolver.* -> tf.distribute.cluster_resolver
 contrib.distribute.MirroredStrategy -> tf.distribute.MirroredStrategy
@@ -299,7 +347,10 @@ contrib.keras.* -> tf.keras
 contrib.tfprof.* -> tf.profiler
 contrib.compiler.xla.compile -> tf.xla.experimental.compile
 contrib.compiler.jit.experimental_jit_scope -> tf.xla.experimental.jit_scope
-contrib.mixed_precision.* -> tf.mixed_precision.experimental
+contrib.mixed_precision.LossScaleOptimizer -> tf.mixed_precision.MixedPrecisionLossScaleOptimizer
+contrib.mixed_precision.ExponentialUpdateLossScaleManager -> tf.mixed_precision.DynamicLossScale
+contrib.mixed_precision.FixedLossScaleManager -> tf.mixed_precision.FixedLossScale
+contrib.mixed_precision.* -> tf.mixed_precision
 contrib.checkpoint.* -> tf.train.Checkpoint
 contrib.staging.* x tf.raw_ops.Stage and tf.raw_ops.Unstage are its ops
 contrib.batching.batch_function => tf.nondifferentiable_batch_function

@@ -163,6 +163,11 @@ class Installed:
         return f"tf.{inner}"
     return ""
 
+  def elsewhere(self, name: Name) -> str:
+    """Returns a public name that ends as one that is missing, or ""."""
+    return next((f"tf.{head}{name.parts[-1]}" for head in _HEADS
+                 if self.has(head + name.parts[-1])), "")
+
   def _signature(self, value) -> Optional[inspect.Signature]:
     key = id(value)
     if key not in self._signatures:

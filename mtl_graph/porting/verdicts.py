@@ -186,7 +186,10 @@ class Judge:
     return f"its public name is {name}" if name else "no public name is the same"
 
   def _nearest(self, found):
-    """Proposes names of the same module that are spelled much the same."""
+    """Proposes the name in another module, or what is spelled much the same."""
+    there = self._installed.elsewhere(found.name)
+    if there:
+      return f"; {there} is"
     around = self._installed.find(found.name._replace(
         parts=found.name.parts[:-1]))
     return config.nearest(found.name.parts[-1], [

@@ -70,6 +70,8 @@ class VerdictTest(parameterized.TestCase):
       ("tf.pack([x, x])", "replaced", "tf.stack"),
       ("tf.contrib.training.HParams(a=1)", "gone", "hparam.py"),
       ("tf.summary.historgram('a', x)", "gone", "nearest: 'histogram'"),
+      ("tf.AdamOptimizer(0.1)", "gone", "; tf.train.AdamOptimizer is"),
+      ("tf.contrib.tpu.python.tpu.tpu_config.X", "gone", "tf.estimator"),
       ("tf.estimator.Estimator(f)", "gone", "MonitoredTrainingSession"),
       ("getattr(tf.nn, f)", "unchecked", "when it runs"),
   )
