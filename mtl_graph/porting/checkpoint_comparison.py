@@ -85,7 +85,7 @@ def wanted_by(experiment: experiment_pb2.Experiment) -> Dict[str, List[int]]:
   """Returns the variables that an experiment builds, with their shapes.
 
   They are the trainable ones, and the statistics of the layers that are called
-  batch_normalization. Entries are 0 where only the data tell them.
+  batch_normalization. A vocabulary that is counted from the rows has none yet.
   """
   shapes = dict(outline.build(vocabularies.in_line(experiment)).variables)
   for name in list(shapes):
