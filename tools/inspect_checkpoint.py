@@ -5,9 +5,10 @@
   python tools/inspect_checkpoint.py against CHECKPOINT --config=exp.pbtxt
 
 A checkpoint is given by its path without ending, by one of its files, or by
-its folder; either format will do. Of an experiment whose vocabularies are counted
-from the rows give the `experiment.pbtxt` of a run, which has them. Exit code 1 if two differ, if the experiment
-lacks something, or if a number is not finite.
+its folder; either format will do. Of an experiment whose vocabularies are
+counted from the rows give the `experiment.pbtxt` of a run, which has them. Exit
+code 1 if two differ, if the experiment lacks something, or if a number is not
+finite.
 """
 
 import json

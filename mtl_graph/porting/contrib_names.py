@@ -171,7 +171,7 @@ contrib.data.batch_and_drop_remainder -> tf.data.Dataset.batch -- drop_remainder
 contrib.data.padded_batch_and_drop_remainder -> tf.data.Dataset.padded_batch -- drop_remainder=True
 contrib.data.read_batch_features -> tf.data.experimental.make_batched_features_dataset
 contrib.data.sloppy_interleave -> tf.data.experimental.parallel_interleave -- sloppy=True
-contrib.data.assert_element_shape => tf.data.experimental.assert_cardinality -- of shapes nothing; tf.ensure_shape
+contrib.data.assert_element_shape -> tf.ensure_shape -- inside a map
 contrib.data.sliding_window_batch -> tf.data.Dataset.window
 contrib.data.reduce_dataset -> tf.data.Dataset.reduce
 contrib.data.LMDBDataset x tensorflow_io has a reader
@@ -226,32 +226,32 @@ contrib.opt.MovingAverageOptimizer -> tf.train.ExponentialMovingAverage
 contrib.opt.* x copy the optimizer from TensorFlow 1.15: it needs tf.train.Optimizer only
 contrib.optimizer_v2.* -> tf.train.Optimizer
 contrib.metrics.accuracy -> tf.metrics.accuracy -- or the mean of tf.equal
-contrib.metrics.confusion_matrix => tf.confusion_matrix
+contrib.metrics.confusion_matrix -> tf.confusion_matrix
 contrib.metrics.set_intersection => tf.sets.intersection
 contrib.metrics.set_difference => tf.sets.difference
 contrib.metrics.set_union => tf.sets.union
 contrib.metrics.set_size => tf.sets.size
-contrib.metrics.streaming_accuracy => tf.metrics.accuracy
-contrib.metrics.streaming_auc => tf.metrics.auc
+contrib.metrics.streaming_accuracy -> tf.metrics.accuracy -- labels come first there
+contrib.metrics.streaming_auc -> tf.metrics.auc -- labels come first there
 contrib.metrics.streaming_mean => tf.metrics.mean
 contrib.metrics.streaming_mean_tensor => tf.metrics.mean_tensor
-contrib.metrics.streaming_mean_iou => tf.metrics.mean_iou
-contrib.metrics.streaming_mean_absolute_error => tf.metrics.mean_absolute_error
-contrib.metrics.streaming_mean_squared_error => tf.metrics.mean_squared_error
-contrib.metrics.streaming_root_mean_squared_error => tf.metrics.root_mean_squared_error
-contrib.metrics.streaming_mean_relative_error => tf.metrics.mean_relative_error
-contrib.metrics.streaming_mean_cosine_distance => tf.metrics.mean_cosine_distance
-contrib.metrics.streaming_precision => tf.metrics.precision
-contrib.metrics.streaming_recall => tf.metrics.recall
-contrib.metrics.streaming_precision_at_thresholds => tf.metrics.precision_at_thresholds
-contrib.metrics.streaming_recall_at_thresholds => tf.metrics.recall_at_thresholds
+contrib.metrics.streaming_mean_iou -> tf.metrics.mean_iou -- labels come first there
+contrib.metrics.streaming_mean_absolute_error -> tf.metrics.mean_absolute_error -- labels come first there
+contrib.metrics.streaming_mean_squared_error -> tf.metrics.mean_squared_error -- labels come first there
+contrib.metrics.streaming_root_mean_squared_error -> tf.metrics.root_mean_squared_error -- labels come first there
+contrib.metrics.streaming_mean_relative_error -> tf.metrics.mean_relative_error -- labels come first there
+contrib.metrics.streaming_mean_cosine_distance -> tf.metrics.mean_cosine_distance -- labels come first there
+contrib.metrics.streaming_precision -> tf.metrics.precision -- labels come first there
+contrib.metrics.streaming_recall -> tf.metrics.recall -- labels come first there
+contrib.metrics.streaming_precision_at_thresholds -> tf.metrics.precision_at_thresholds -- labels come first there
+contrib.metrics.streaming_recall_at_thresholds -> tf.metrics.recall_at_thresholds -- labels come first there
 contrib.metrics.streaming_percentage_less => tf.metrics.percentage_below
-contrib.metrics.streaming_sparse_recall_at_k -> tf.metrics.recall_at_k
-contrib.metrics.streaming_sparse_precision_at_k -> tf.metrics.precision_at_k
-contrib.metrics.streaming_false_negatives => tf.metrics.false_negatives
-contrib.metrics.streaming_false_positives => tf.metrics.false_positives
-contrib.metrics.streaming_true_negatives => tf.metrics.true_negatives
-contrib.metrics.streaming_true_positives => tf.metrics.true_positives
+contrib.metrics.streaming_sparse_recall_at_k -> tf.metrics.recall_at_k -- labels come first there
+contrib.metrics.streaming_sparse_precision_at_k -> tf.metrics.precision_at_k -- labels come first there
+contrib.metrics.streaming_false_negatives -> tf.metrics.false_negatives -- labels come first there
+contrib.metrics.streaming_false_positives -> tf.metrics.false_positives -- labels come first there
+contrib.metrics.streaming_true_negatives -> tf.metrics.true_negatives -- labels come first there
+contrib.metrics.streaming_true_positives -> tf.metrics.true_positives -- labels come first there
 contrib.metrics.aggregate_metric_map -> tf_slim.metrics.aggregate_metric_map
 contrib.metrics.aggregate_metrics -> tf_slim.metrics.aggregate_metrics
 contrib.metrics -> tf.metrics

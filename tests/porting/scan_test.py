@@ -138,11 +138,16 @@ class TableTest(absltest.TestCase):
         self.assertFalse(INSTALLED.has(f"{module}.{name}"), (module, name))
         self.assertTrue(tf_keras_names.has(f"{module}.{name}.attribute"))
 
-  def test_same_arguments_means_so(self):
-    """Of names that only moved, the old signature is the new one's."""
-    self.assertEqual(replacements.Table().find("contrib.rnn.LSTMCell").targets,
-                     ["tf.nn.rnn_cell.LSTMCell"])
-    self.assertFalse(replacements.Table().find("batch_matmul").same)
+  def test_what_changed_its_arguments_is_never_rewritten(self):
+    """Metrics of contrib take predictions first, those of core labels."""
+    for line in replacements.Table().lines():
+      if line.pattern.startswith("contrib.metrics.streaming_") and line.same:
+        self.assertIn(line.pattern.rpartition("_")[2],
+                      ("mean", "tensor", "less"))
+    for name in ("contrib.metrics.streaming_accuracy", "batch_matmul",
+                 "contrib.data.assert_element_shape",
+                 "contrib.layers.xavier_initializer"):
+      self.assertFalse(replacements.Table().find(name).same, name)
 
 
 class TrialTest(absltest.TestCase):
@@ -193,6 +198,7 @@ class RewritingTest(absltest.TestCase):
   def test_other_arguments_are_left_alone(self):
     text = ("import tensorflow.compat.v1 as tf\n"
             "tf.contrib.signal.frame(1, 2, 3, absent=4)\n"
+            "tf.contrib.metrics.streaming_accuracy(1, 2)\n"
             "tf.contrib.layers.xavier_initializer()\n")
     self.assertEqual(self.rewritten(text), text)
 
