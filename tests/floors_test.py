@@ -50,6 +50,7 @@ _FLOORS = {
     "mtl_graph.checkpoints": 3,
     "mtl_graph.evaluation": 3,
     "mtl_graph.training": 4,
+    "mtl_graph.porting": 4,
     "mtl_graph.serving": 4,
     "mtl_graph": 5,
     "mtl_graph.api": 5,

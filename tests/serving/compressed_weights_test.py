@@ -83,8 +83,10 @@ class ExportTest(parameterized.TestCase):
     evaluator = self._run.evaluator
     path = saved_model.export(
         experiment, self._result.checkpoint, os.path.join(self._folder, "more"),
-        self._raw, self._expected, lambda weights: evaluator.try_weights(
-            weights, self._rows, evaluator.transform(self._rows)), lines.append)
+        self._raw, self._expected, try_weights=lambda weights:
+        evaluator.try_weights(weights, self._rows,
+                              evaluator.transform(self._rows)),
+        log=lines.append)
     return path, lines
 
   def _answers(self, path, signature="serving_default"):

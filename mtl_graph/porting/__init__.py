@@ -1,0 +1,1 @@
+"""Carries TensorFlow 1 code and checkpoints over; the library under tools/."""
