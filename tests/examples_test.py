@@ -16,7 +16,6 @@ import tensorflow.compat.v1 as tf
 from mtl_graph import config
 from mtl_graph import outline
 from mtl_graph import row_sets
-from mtl_graph.data import examples
 from mtl_graph.data import splits
 from mtl_graph.model import graphs
 from mtl_graph.serving import contract
@@ -124,15 +123,14 @@ class ExamplesTest(parameterized.TestCase):
     """Compares answers to the same rows by raw values and by examples."""
     rows = splits.read(experiment, "train").raw
     with predictor.load("served") as export:
-      features = export.experiment.data.feature
       raw = {name: values[:40] for name, values in rows.items()}
       expected = export.run(raw)
-    serialized = np.array(examples.serialize(features, raw), object)
+      asked = export.calls.feed("predict_examples", raw)
     of_tasks = [task.name for task in experiment.model.task
                 if task.name in signatures]
     found = c_program.run(path, [
-        ("serving_default", raw), ("predict_examples", {"inputs": serialized}),
-        *((name, {"inputs": serialized}) for name in of_tasks)])
+        ("serving_default", raw), ("predict_examples", asked),
+        *((name, asked) for name in of_tasks)])
     for answers in found[:2]:
       self.assertCountEqual(answers, expected)
       for name, values in expected.items():

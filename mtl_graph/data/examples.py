@@ -1,13 +1,12 @@
-"""Requests of serialized tf.Example: how they are made, and parsed in the graph.
+"""Requests of serialized tf.Example, parsed in the graph.
 
 Training reads examples in Python (`tfrecord_files.py`).
 """
 
 import collections
 import math
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.data import raw_values
@@ -15,8 +14,6 @@ from mtl_graph.protos import features_pb2
 
 # What stands for a missing value, by the type of a column.
 _FILLERS = {tf.string: "", tf.int64: -1, tf.float32: math.nan}
-# Types by the kind of an array.
-_TYPES = {"O": tf.string, "i": tf.int64, "f": tf.float32}
 
 
 class _Use(NamedTuple):
@@ -71,42 +68,6 @@ def parse(features: Sequence[features_pb2.Feature], inputs: Dict[str, tf.Tensor]
           values = tf.reshape(values, [tf.shape(values)[0], -1])
         found[use.name] = values
   return {input_: found[input_] for input_ in inputs}
-
-
-def serialize(features: Sequence[features_pb2.Feature],
-              raw: Mapping[str, np.ndarray]) -> List[bytes]:
-  """Serializes rows as examples that `parse` takes.
-
-  Args:
-    features: The `Feature` messages.
-    raw: Arrays by input, as `raw_values.read` reads them.
-
-  Returns:
-    A serialized tf.Example a row. What is missing is left out.
-  """
-  specs = {name: tf.TensorSpec([None, *values.shape[1:]], _TYPES[
-      values.dtype.kind]) for name, values in raw.items()}
-  count = len(next(iter(raw.values())))
-  made = [tf.train.Example() for _ in range(count)]
-  for column, of_column in _uses(features, specs).items():
-    dtype = _type_of(of_column)
-    use = max((use for use in of_column if use.dtype == dtype),
-              key=lambda use: raw[use.name].size)
-    values = raw[use.name].reshape(count, -1)
-    absent = raw_values.is_absent(values)
-    for example, row, missing in zip(made, values, absent):
-      if missing.all():
-        continue
-      if use.shape is None:  # A list ends before what fills it up.
-        row = row[:len(row) - int(np.argmin(missing[::-1]))]
-      feature = example.features.feature[column]
-      if dtype == tf.string:
-        feature.bytes_list.value.extend([value.encode() for value in row])
-      elif dtype == tf.int64:
-        feature.int64_list.value.extend(row)
-      else:
-        feature.float_list.value.extend(row)
-  return [example.SerializeToString() for example in made]
 
 
 def _uses(features, inputs) -> Dict[str, List[_Use]]:
