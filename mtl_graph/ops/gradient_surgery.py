@@ -13,8 +13,9 @@ from mtl_graph.ops import shapes
 # targets: cosines to aim at in the next step, shape `[T, T]`.
 GradVacOutput = collections.namedtuple("GradVacOutput", ["weights", "targets"])
 
-# A target this close to -1 or 1 would take an infinite step.
-_MAX_TARGET = 1 - 1e-6
+# Towards a target of 1 a gradient would have to be infinitely long; towards this
+# one it grows by up to 7 times.
+_MAX_TARGET = 0.99
 
 
 def meeting_order(
@@ -125,7 +126,7 @@ def gradvac_weights(
   See "Gradient Vaccine: Investigating and Improving Multi-task Optimization in
   Massively Multilingual Models" by Wang et al., section 3.2
   (https://arxiv.org/abs/2010.05874). `beta` is 0.5 in LibMTL and TorchJD. Added
-  here: a target counts as no closer to -1 and 1 than a millionth. A pair with a
+  here: a target counts as 0.99 at most, and -0.99 at least. A pair with a
   gradient of zero is left alone, and so is its target. For one target per layer
   in place of the whole model, call this on each layer's Gramian.
 
@@ -168,9 +169,10 @@ def gradvac_weights(
       added += tf.where(found < aims, turn, tf.zeros_like(turn)) * meeting
       changes += (found - aims) * meeting
     weights = 1 + tf.reduce_sum(added, 0) * of.inverse_norms
-    return GradVacOutput(
-        tf.cast(weights, gramian.dtype),
-        targets + tf.cast(beta * changes, targets.dtype))
+    # Rounding may lead beyond -1 and 1.
+    following = tf.clip_by_value(
+        targets + tf.cast(beta * changes, targets.dtype), -1, 1)
+    return GradVacOutput(tf.cast(weights, gramian.dtype), following)
 
 
 def graddrop_direction(
