@@ -49,14 +49,12 @@ def degenerate(num_tasks: int) -> Dict[str, np.ndarray]:
           for name, each in cases.items()}
 
 
-def evaluate(op: Callable, cases: Sequence[Sequence[np.ndarray]],
-             compiled: bool = False) -> List:
+def evaluate(op: Callable, cases: Sequence[Sequence[np.ndarray]]) -> List:
   """Runs an op on several cases of the same shapes, in one graph.
 
   Args:
     op: Takes tensors, returns a tensor or several in a structure.
     cases: Arguments of each case.
-    compiled: Whether XLA compiles the op.
 
   Returns:
     What the op returns for each case, as arrays.
@@ -64,6 +62,10 @@ def evaluate(op: Callable, cases: Sequence[Sequence[np.ndarray]],
   cases = [[np.asarray(each) for each in case] for case in cases]
   with tf.Graph().as_default(), tf.Session() as session:
     arguments = [tf.placeholder(each.dtype, each.shape) for each in cases[0]]
-    output = (tf2.function(op, jit_compile=True)(*arguments) if compiled
-              else op(*arguments))
+    output = op(*arguments)
     return [session.run(output, dict(zip(arguments, case))) for case in cases]
+
+
+def compiled(op: Callable) -> Callable:
+  """Returns an op that XLA compiles."""
+  return tf2.function(op, jit_compile=True)

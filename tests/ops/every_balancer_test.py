@@ -16,43 +16,60 @@ from tests import random_gradients
 _UNIQUE = ("plain", "one_zero", "all_zero", "spread")
 
 
-def _step(jacobian, gramian, order, targets, simplex, step):
-  """Does a step of every method: weights and states, by name."""
-  gradvac = gradient_surgery.gradvac_weights(gramian, order, targets)
-  sdmgrad = gradient_tracking.sdmgrad_weights(gramian, simplex)
-  risks = gradient_tracking.excess_risks(jacobian, tf.zeros_like(jacobian))
-  scales = gradient_tracking.moco_scales(gramian, simplex)
-  tracked = gradient_tracking.track(
-      jacobian, tf.zeros_like(jacobian), step, scales)
-  return {
-      "mgda": gradient_cones.mgda_weights(gramian),
-      "cagrad": gradient_cones.cagrad_weights(gramian),
-      "upgrad": gradient_cones.upgrad_weights(gramian),
-      "dual_proj": gradient_cones.dual_proj_weights(gramian),
-      "imtl_g": gradient_balancing.imtl_g_weights(gramian),
-      "config": gradient_balancing.config_weights(gramian),
-      "aligned_min": gradient_balancing.aligned_mtl_weights(gramian),
-      "aligned_median": gradient_balancing.aligned_mtl_weights(
-          gramian, "median"),
-      "aligned_rmse": gradient_balancing.aligned_mtl_weights(gramian, "rmse"),
-      "nash_mtl": gradient_balancing.nash_mtl_weights(gramian),
-      "fairgrad": gradient_balancing.fairgrad_weights(gramian, 2.0),
-      "pcgrad": gradient_surgery.pcgrad_weights(gramian, order),
-      "gradvac": gradvac.weights,
-      "sdmgrad": sdmgrad.weights,
-      "sdmgrad_simplex": sdmgrad.simplex,
-      "moco": gradient_tracking.moco_weights(gramian, simplex, step),
-      "moco_projected": gradient_tracking.moco_weights(
-          gramian, simplex, step, project=True),
-      "excess": gradient_tracking.excess_mtl_weights(
-          risks.risks, 1 + simplex, simplex, 0.5).weights,
-      "excess_risks": risks.risks,
-  }, {
-      "gradvac_targets": gradvac.targets,
-      "tracked": tracked,
-      "order": gradient_surgery.meeting_order(order.shape[0], 3, step),
-      "graddrop": gradient_surgery.graddrop_direction(jacobian, 3, step, 0.1),
-  }
+
+def _tracked(jacobian, gramian, order, targets, simplex, step):
+  del order, targets  # Of other methods.
+  return gradient_tracking.track(
+      jacobian, 0.5 * jacobian[::-1], step,
+      gradient_tracking.moco_scales(gramian, simplex))
+
+
+def _excess(jacobian, simplex):
+  risks = gradient_tracking.excess_risks(jacobian, jacobian ** 2).risks
+  return gradient_tracking.excess_mtl_weights(
+      risks, 1 + simplex, simplex, 0.5).weights
+
+
+# Weights by method, from the arguments that `_case` returns: Jacobian, Gramian,
+# order, targets, a point of the simplex and a step.
+_WEIGHTS = {
+    "mgda": lambda j, k, o, t, w, s: gradient_cones.mgda_weights(k),
+    "cagrad": lambda j, k, o, t, w, s: gradient_cones.cagrad_weights(k),
+    "upgrad": lambda j, k, o, t, w, s: gradient_cones.upgrad_weights(k),
+    "dual_proj": lambda j, k, o, t, w, s: gradient_cones.dual_proj_weights(k),
+    "imtl_g": lambda j, k, o, t, w, s: gradient_balancing.imtl_g_weights(k),
+    "config": lambda j, k, o, t, w, s: gradient_balancing.config_weights(k),
+    "aligned_mtl": lambda j, k, o, t, w, s: tf.stack([
+        gradient_balancing.aligned_mtl_weights(k, scale)
+        for scale in ("min", "median", "rmse")], 1),
+    "nash_mtl": lambda j, k, o, t, w, s: gradient_balancing.nash_mtl_weights(k),
+    "fairgrad": lambda j, k, o, t, w, s: gradient_balancing.fairgrad_weights(
+        k, 2.0),
+    "pcgrad": lambda j, k, o, t, w, s: gradient_surgery.pcgrad_weights(k, o),
+    "gradvac": lambda j, k, o, t, w, s: gradient_surgery.gradvac_weights(
+        k, o, t).weights,
+    "sdmgrad": lambda j, k, o, t, w, s: gradient_tracking.sdmgrad_weights(
+        k, w).weights,
+    "moco": lambda j, k, o, t, w, s: gradient_tracking.moco_weights(k, w, s),
+    "moco_projected": lambda j, k, o, t, w, s: gradient_tracking.moco_weights(
+        k, w, s, project=True),
+    "excess_mtl": lambda j, k, o, t, w, s: _excess(j, w),
+}
+# What else is random or remembered.
+_OTHERS = {
+    "targets": lambda j, k, o, t, w, s: gradient_surgery.gradvac_weights(
+        k, o, t).targets,
+    "tracked": _tracked,
+    "order": lambda j, k, o, t, w, s: gradient_surgery.meeting_order(
+        o.shape[0], 3, s),
+    "graddrop": lambda j, k, o, t, w, s: gradient_surgery.graddrop_direction(
+        j, 3, s, 0.1),
+}
+
+
+def _all(ops, wrapped=lambda op: op):
+  """Returns an op that computes all of several, by name."""
+  return lambda *case: {name: wrapped(op)(*case) for name, op in ops.items()}
 
 
 def _case(gramian, seed=0):
@@ -73,62 +90,54 @@ class EveryBalancerTest(parameterized.TestCase, tf.test.TestCase):
     case = _case(random_gradients.gramians(num_tasks, 1)[0])
     jacobian, gramian, order, targets, simplex, step = case
     moved = np.roll(np.arange(num_tasks), 2)[::-1]
-    (plain, _), (permuted, others) = random_gradients.evaluate(_step, [case, [
-        jacobian[moved], gramian[np.ix_(moved, moved)],
-        order[np.ix_(moved, moved)], targets[np.ix_(moved, moved)],
+    pairs = np.ix_(moved, moved)
+    plain, permuted = random_gradients.evaluate(_all(_WEIGHTS), [case, [
+        jacobian[moved], gramian[pairs], order[pairs], targets[pairs],
         simplex[moved], step]])
     for method, weights in plain.items():
       self.assertAllClose(weights[moved], permuted[method], rtol=1e-5,
                           atol=1e-6, msg=method)
-    self.assertAllClose(others["gradvac_targets"], random_gradients.evaluate(
-        _step, [case])[0][1]["gradvac_targets"][np.ix_(moved, moved)],
-                        rtol=1e-5)
 
   @parameterized.parameters(1, 2, 3, 6)
   def test_degenerate_gradients_give_numbers(self, num_tasks):
     cases = random_gradients.degenerate(num_tasks)
-    for name, (weights, others) in zip(cases, random_gradients.evaluate(
-        _step, [_case(each) for each in cases.values()])):
-      for method, each in {**weights, **others}.items():
-        self.assertAllInRange(each, -1e8, 1e8, f"{method}, {name}")
-
-  def test_directions_where_gradients_are_parallel_or_cancel(self):
-    """No weight is so large that rounding becomes the direction."""
-    cases = random_gradients.degenerate(4)
-    for name in ("all_equal", "opposed", "cancelling", "plane"):
-      (weights, _), = random_gradients.evaluate(_step, [_case(cases[name])])
+    for name, found in zip(cases, random_gradients.evaluate(
+        _all({**_WEIGHTS, **_OTHERS}),
+        [_case(each) for each in cases.values()])):
       norms = np.sqrt(np.diag(cases[name]))
-      for method in ("mgda", "upgrad", "dual_proj", "cagrad", "pcgrad"):
-        self.assertAllInRange(weights[method] * norms / norms.max(), 0, 1e4,
-                              f"{method}, {name}")
+      for method, each in found.items():
+        self.assertAllInRange(each, -1e8, 1e8)
+        if method in ("mgda", "upgrad", "dual_proj", "cagrad", "pcgrad"):
+          # No weight is so large that rounding becomes the direction.
+          self.assertAllInRange(
+              each * norms, 0, 1e4 * max(norms.max(), 1e-9))
 
   def test_compiled_by_xla_it_is_the_same(self):
-    drawn = random_gradients.gramians(5)
+    # One by one, as XLA takes very long over all of them in one program.
+    ops = {**_WEIGHTS, **_OTHERS}
     degenerate = random_gradients.degenerate(5)
-    cases = [_case(each, i) for i, each in enumerate(
-        drawn + [degenerate[name] for name in _UNIQUE])]
-    for plain, compiled in zip(random_gradients.evaluate(_step, cases),
-                               random_gradients.evaluate(_step, cases, True)):
-      self.assertAllEqual(plain[1]["order"], compiled[1]["order"])
-      for part, other in zip(plain, compiled):
-        for method, each in part.items():
-          self.assertAllClose(each, other[method], rtol=2e-5, atol=1e-6,
-                              msg=method)
-
-  def test_compiled_degenerate_gradients_give_numbers(self):
-    cases = random_gradients.degenerate(3)
-    for name, (weights, others) in zip(cases, random_gradients.evaluate(
-        _step, [_case(each) for each in cases.values()], True)):
-      for method, each in {**weights, **others}.items():
-        self.assertAllInRange(each, -1e8, 1e8, f"{method}, {name}")
+    gramians = dict(enumerate(random_gradients.gramians(5)))
+    gramians.update(degenerate)
+    cases = [_case(each, i) for i, each in enumerate(gramians.values())]
+    for name, plain, compiled in zip(
+        gramians, random_gradients.evaluate(_all(ops), cases),
+        random_gradients.evaluate(_all(ops, random_gradients.compiled),
+                                  cases)):
+      self.assertAllEqual(plain["order"], compiled["order"])
+      for method, each in plain.items():
+        if name in degenerate and name not in _UNIQUE:
+          self.assertAllInRange(compiled[method], -1e8, 1e8)
+        else:
+          self.assertAllClose(each, compiled[method], rtol=2e-5, atol=1e-6,
+                              msg=f"{method}, {name}")
 
   def test_no_gradient_flows_through_weights(self):
     with tf.Graph().as_default():
       losses = tf.Variable(np.ones([3, 3], np.float32))
       arguments = [tf.constant(each) for each in _case(np.eye(
           3, dtype=np.float32))]
-      arguments[1] = losses * arguments[1]
-      for method, weights in _step(*arguments)[0].items():
+      arguments[:2] = [tf.matmul(losses, arguments[0]), losses * arguments[1]]
+      for method, weights in _all(_WEIGHTS)(*arguments).items():
         self.assertEqual(tf.gradients(weights, losses), [None], method)
 
 
