@@ -32,7 +32,7 @@ def jacobian_of(gramian: np.ndarray) -> np.ndarray:
 
 
 def degenerate(num_tasks: int) -> Dict[str, np.ndarray]:
-  """Returns Gramians, float32, of gradients that are parallel, zero and such."""
+  """Returns Gramians, float32, of gradients that are parallel, zero and so."""
   random = np.random.default_rng(num_tasks)
   plain = random.normal(size=[num_tasks, 20])
   one_zero, all_equal, opposed, spread = (plain.copy() for _ in range(4))

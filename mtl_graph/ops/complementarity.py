@@ -13,20 +13,34 @@ import tensorflow.compat.v1 as tf
 # Gramian may leave it with an eigenvalue slightly below zero.
 _SHIFT = 1e-6
 
-# What is added to it where a length is measured, so that no solution of a length
-# has entries beyond 1 / sqrt(1e-8) of it.
+# What is added to it where a length is measured: no entry of a solution is then
+# beyond 1 / sqrt(1e-8) of its length.
 _SHIFT_OF_LENGTH = 1e-8
 
 # What counts as negative. Right-hand sides have entries of about one.
 _TOLERANCE = 1e-11
+
+# Where the last piece of a path is taken to end. Its square is still a number.
+_FAR = 1e100
 
 # Rounds that take back what the shift did to the solution.
 _REFINEMENTS = 2
 
 
 
-def _pivot(table, row_index, live, size):
-  """Exchanges an unknown for its slack in tableaus `[B, T, T + R]`.
+def _tables(matrix, sides):
+  """Returns tableaus `[B, T + R, T + R]` of right-hand sides `[B, T, R]`.
+
+  A tableau is the matrix beside its right-hand sides. Rows of zeros below,
+  which no pivot changes, make it square and pivots short.
+  """
+  shifted = matrix + _SHIFT * np.eye(matrix.shape.as_list()[-1])
+  above = tf.concat([tf.zeros_like(sides[:, :, :1]) + shifted, sides], 2)
+  return tf.pad(above, [[0, 0], [0, sides.shape.as_list()[2]], [0, 0]])
+
+
+def _pivot(tables, basic, index, live=None):
+  """Exchanges an unknown for its slack.
 
   With `p` the pivot, `row` and `col` the row and column through it and `e` the
   unit vector there, all four cases of a principal pivot are
@@ -35,18 +49,27 @@ def _pivot(table, row_index, live, size):
     A  -  (col + e) (row - e)' / p
   ```
 
+  Args:
+    tables: Tableaus, `[B, T + R, T + R]`.
+    basic: 1 for unknowns that have been exchanged, `[B, 1, T + R]`.
+    index: Which one to exchange, `[B, 1]`.
+    live: 0 for tableaus to leave alone, else 1, `[B, 1, 1]`; None: all live.
+
   Returns:
-    The new tableaus, and the unit vectors `[B, T]`, zero where not live.
+    `tables` and `basic` after it.
   """
-  width = table.shape.as_list()[-1]
-  wide = tf.one_hot(row_index, width, dtype=table.dtype)[:, tf.newaxis]
-  unit = wide[:, :, :size]
-  row = tf.matmul(unit, table)
-  col = tf.matmul(table, wide, transpose_b=True)
-  pivot = tf.matmul(unit, col)
-  step = (row - wide) * (live[:, tf.newaxis, tf.newaxis] / pivot)
-  table -= tf.matmul(col + tf.linalg.matrix_transpose(unit), step)
-  return table, unit[:, 0] * live[:, tf.newaxis]
+  unit = tf.one_hot(index, tables.shape.as_list()[-1], dtype=tables.dtype)
+  row = tf.matmul(unit, tables)
+  column = tf.matmul(unit, tables, transpose_b=True)
+  pivot = tf.matmul(row, unit, transpose_b=True)
+  if live is None:
+    step, exchanged = (row - unit) / pivot, unit
+  else:
+    # The pivot of one that is left alone may be 0.
+    step = (row - unit) * tf.math.divide_no_nan(live, pivot)
+    exchanged = unit * live
+  tables -= tf.matmul(column + unit, step, transpose_a=True)
+  return tables, tf.abs(basic - exchanged)
 
 
 def _refine(matrix, offsets, basic, inverse):
@@ -98,31 +121,33 @@ def solve(matrix: tf.Tensor, offsets: tf.Tensor,
     them; if there is none, a large `z` in whose direction `M z` vanishes.
   """
   size = matrix.shape.as_list()[-1]
+  several = offsets.shape.as_list()[0] != 1
   with tf.name_scope(name):
-    shifted = matrix + _SHIFT * np.eye(size)
-    table = tf.concat([tf.zeros_like(offsets)[:, :, tf.newaxis] + shifted,
-                       offsets[:, :, tf.newaxis]], 2)
+    tables = _tables(matrix, offsets[:, :, tf.newaxis])
 
-    def negative(i, table, basic):
-      del basic  # Tells which unknowns they are, not whether they are negative.
-      return tf.logical_and(
-          i < 8 * size, tf.reduce_min(table[:, :, size]) < -_TOLERANCE)
+    def state(i, tables, basic):
+      values = tables[:, :, size]
+      lowest = tf.reduce_min(values, 1, keepdims=True)
+      going = tf.logical_and(
+          i < 8 * size, tf.reduce_min(lowest) < -_TOLERANCE)
+      return i, tables, basic, values, lowest, going
 
-    def exchange(i, table, basic):
-      values = table[:, :, size]
+    def exchange(i, tables, basic, values, lowest, going):
+      del going  # It is, or this would not be called.
       # With all that is negative made alike, the first of it is least.
       floor = tf.where(i < 2 * size, np.float64(-np.inf),
                        np.float64(-_TOLERANCE))
-      live = tf.cast(tf.reduce_min(values, 1) < -_TOLERANCE, tf.float64)
       least = tf.argmin(tf.maximum(values, floor), 1)
-      table, unit = _pivot(table, least, live, size)
-      return i + 1, table, tf.abs(basic - unit)
+      live = tf.cast(lowest < -_TOLERANCE, tf.float64)[
+          :, :, tf.newaxis] if several else None
+      return state(i + 1, *_pivot(tables, basic, least[:, tf.newaxis], live))
 
-    _, table, basic = tf.while_loop(
-        negative, exchange, [tf.constant(0), table, tf.zeros_like(offsets)],
+    found = tf.while_loop(
+        lambda *carried: carried[-1], exchange,
+        state(tf.constant(0), tables, tf.zeros_like(tables[:, :1])),
         back_prop=False)
-    return tf.maximum(
-        _refine(matrix, offsets, basic, table[:, :, :size]), 0.0)
+    tables, basic = found[1][:, :size, :size], found[2][:, 0, :size]
+    return tf.maximum(_refine(matrix, offsets, basic, tables), 0.0)
 
 
 def follow(matrix: tf.Tensor, start: tf.Tensor, direction: tf.Tensor,
@@ -154,37 +179,35 @@ def follow(matrix: tf.Tensor, start: tf.Tensor, direction: tf.Tensor,
   """
   size = matrix.shape.as_list()[-1]
   with tf.name_scope(name):
-    shifted = matrix + _SHIFT * np.eye(size)
     measure = matrix + _SHIFT_OF_LENGTH * np.eye(size)
     sides = tf.stack([start, -direction])
-    table = tf.concat([shifted, tf.transpose(sides)], 1)[tf.newaxis]
+    tables = _tables(matrix, tf.transpose(sides)[tf.newaxis])
 
-    def short(i, table, basic, arrived):
-      del table, basic  # Looked at by `exchange`.
+    def short(i, tables, basic, following, arrived):
+      del tables, basic, following  # Looked at by `bend`.
       return tf.logical_and(i < 4 * size, tf.logical_not(arrived))
 
-    def exchange(i, table, basic, arrived):
-      at_zero, slope = table[0, :, size], table[0, :, size + 1]
-      falling = slope < -_TOLERANCE
-      bends = tf.where(falling, -at_zero / tf.where(
-          falling, slope, -tf.ones_like(slope)),
-                       tf.fill([size], np.float64(np.inf)))
-      following = tf.argmin(bends)
+    def bend(i, tables, basic):
+      """Looks for the next bend, and whether the length is met before it."""
+      at_zero, slope = tables[0, :size, size], tables[0, :size, size + 1]
+      bends = tf.where(slope < -_TOLERANCE, -at_zero / slope,
+                       tf.fill([size], np.float64(_FAR)))
       level = tf.reduce_min(bends)
-      point = basic[0] * (at_zero + level * slope)
-      length = tf.tensordot(point, tf.linalg.matvec(measure, point), 1)
-      # Beyond the last bend the length is not a number.
-      arrived = tf.logical_not(length < squared_length)
-      live = tf.cast(tf.logical_not(arrived), tf.float64)[tf.newaxis]
-      moved, unit = _pivot(table, following[tf.newaxis], live, size)
-      return (i + 1, tf.where(arrived, table, moved), tf.abs(basic - unit),
-              arrived)
+      point = (basic[0, :, :size] * (at_zero + level * slope))
+      length = tf.matmul(tf.matmul(point, measure), point, transpose_b=True)
+      return (i, tables, basic, tf.argmin(bends),
+              length[0, 0] >= squared_length)
 
-    _, table, basic, _ = tf.while_loop(
+    def exchange(i, tables, basic, following, arrived):
+      del arrived  # It is not, or this would not be called.
+      return bend(i + 1, *_pivot(tables, basic, tf.reshape(following, [1, 1])))
+
+    _, tables, basic, _, _ = tf.while_loop(
         short, exchange,
-        [tf.constant(0), table, tf.zeros_like(start)[tf.newaxis],
-         squared_length <= 0], back_prop=False)
-    pieces = _refine(matrix, sides, basic, table[:, :, :size])
+        bend(tf.constant(0), tables, tf.zeros_like(tables[:, :1])),
+        back_prop=False)
+    tables, basic = tables[:, :size, :size], basic[:, 0, :size]
+    pieces = _refine(matrix, sides, basic, tables)
     products = tf.matmul(pieces, tf.matmul(measure, pieces, transpose_b=True))
     constant, linear, quadratic = (
         products[0, 0] - squared_length, products[0, 1], products[1, 1])

@@ -13,8 +13,8 @@ from mtl_graph.ops import gradient_products
 # is rounding of a float32 Gramian.
 _LEAST_EIGENVALUE = 1e-6
 
-# How large a fair share of a task may be, in units of what the task with most to
-# gain would have alone; where gradients cancel, shares know no bound.
+# How large a fair share may be, in units of what the task with most to gain
+# would have alone; where gradients cancel, shares know no bound.
 _MAX_FAIR_SHARE = 1e3
 _MAX_FAIR_STEPS = 60
 

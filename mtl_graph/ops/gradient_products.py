@@ -152,7 +152,8 @@ def combine(
 def _by_variable(gradients, op):
   """Checks lists per task; returns lists of dense tensors per variable."""
   if not gradients:
-    raise ValueError(f"{op}: `gradients` must hold a list per task, found none.")
+    raise ValueError(
+        f"{op}: `gradients` must hold a list per task, found none.")
   lengths = [len(each) for each in gradients]
   if len(set(lengths)) > 1:
     raise ValueError(f"{op}: `gradients` must hold lists of one length, found "

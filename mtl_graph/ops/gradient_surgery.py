@@ -13,7 +13,7 @@ from mtl_graph.ops import shapes
 # targets: cosines to aim at in the next step, shape `[T, T]`.
 GradVacOutput = collections.namedtuple("GradVacOutput", ["weights", "targets"])
 
-# Towards a target of 1 a gradient would have to be infinitely long; towards this
+# Towards a target of 1 a gradient would become infinitely long; towards this
 # one it grows by up to 7 times.
 _MAX_TARGET = 0.99
 
@@ -217,13 +217,13 @@ def graddrop_direction(
   """
   num_tasks = jacobian.shape.as_list()[0] if jacobian.shape.rank else None
   if num_tasks is None:
-    raise ValueError(f"{name}: `jacobian` must have shape [T, ...] with a known "
-                     f"number of tasks, found {jacobian.shape}.")
+    raise ValueError(f"{name}: `jacobian` must have shape [T, ...] with a "
+                     f"known number of tasks, found {jacobian.shape}.")
   alike = isinstance(leaks, (int, float))
   leaks = [float(leaks)] * num_tasks if alike else list(leaks)
   if len(leaks) != num_tasks or not all(0 <= leak <= 1 for leak in leaks):
-    raise ValueError(f"{name}: `leaks` must be {num_tasks} numbers from 0 to 1, "
-                     f"found {leaks}.")
+    raise ValueError(f"{name}: `leaks` must be {num_tasks} numbers from 0 to "
+                     f"1, found {leaks}.")
   with tf.name_scope(name):
     gradients = tf.reshape(tf.stop_gradient(jacobian), [num_tasks, -1])
     total = tf.reduce_sum(gradients, 0)

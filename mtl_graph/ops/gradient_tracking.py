@@ -43,10 +43,16 @@ def project_to_simplex(
     A vector of shape `[T]`.
   """
   with tf.name_scope(name):
-    no_less = tf.cast(vector >= vector[:, tf.newaxis], vector.dtype)
-    sums = tf.linalg.matvec(no_less, vector)
-    return tf.maximum(vector - tf.reduce_max(
-        (sums - 1) / tf.reduce_sum(no_less, 1)), 0)
+    return _project(vector[tf.newaxis])[0]
+
+
+def _project(row):
+  """Projects a matrix of one row, `[1, T]`: fewer ops than for a vector."""
+  column = tf.transpose(row)
+  no_less = tf.cast(row >= column, row.dtype)
+  sums = tf.matmul(no_less, column)
+  counts = tf.reduce_sum(no_less, 1, keepdims=True)
+  return tf.maximum(row - tf.reduce_max((sums - 1) / counts), 0)
 
 
 def moco_scales(
@@ -105,7 +111,7 @@ def track(
       `[T, ...]`: all of them in one tensor, or those of one variable.
     tracked: Gradients tracked so far, 0 at first, of the same shape.
     step: Number of the step, counted from 1, integer scalar.
-    scales: What gradients are multiplied by, shape `[T]`, such as `moco_scales`.
+    scales: What gradients are multiplied by, shape `[T]`, as `moco_scales`.
     beta: Size of a step at step 1.
     beta_decay: How fast it falls.
     name: Name scope of the op.
@@ -145,9 +151,9 @@ def moco_weights(
   See "Mitigating Gradient Bias in Multi-objective Learning: A Provably
   Convergent Approach" by Fernando et al., section 3.1
   (https://openreview.net/forum?id=dLAYGdKTi2), which projects onto the simplex
-  in place of the softmax. The softmax is that of the authors' code as LibMTL has
-  it; of numbers from 0 to 1 it stays close to equal weights unless gradients
-  are long.
+  in place of the softmax. The softmax is that of the authors' code as LibMTL
+  has it; of numbers from 0 to 1 it stays close to equal weights unless
+  gradients are long.
 
   Args:
     gramian: Products of the tracked gradients, shape `[T, T]`.
@@ -200,9 +206,10 @@ def sdmgrad_weights(
 
   See "Direction-oriented Multi-objective Learning: Simple and Provable
   Stochastic Algorithms" by Xiao, Ban and Ji, section 4
-  (https://arxiv.org/abs/2305.18409). Defaults, and the division of `products` by
-  the squared mean length that makes the learning rate fit, are those of LibMTL,
-  which took them from the authors' code. Momentum starts anew at every step.
+  (https://arxiv.org/abs/2305.18409). Defaults, and the division of `products`
+  by the squared mean length that makes the learning rate fit, are those of
+  LibMTL, which took them from the authors' code. Momentum starts anew at every
+  step.
 
   Args:
     products: Products `<g_t, h_s>` of gradients of two batches, or the Gramian
@@ -228,17 +235,18 @@ def sdmgrad_weights(
   with tf.name_scope(name):
     matrix = tf.cast(tf.stop_gradient(products), tf.float64)
     lengths = tf.sqrt(tf.maximum(tf.linalg.diag_part(matrix), 0.0))
-    matrix = tf.math.divide_no_nan(matrix, tf.reduce_mean(lengths) ** 2)
-    pull = lamda * tf.reduce_mean(matrix, 1)
+    matrix = tf.transpose(tf.math.divide_no_nan(
+        learning_rate * matrix, tf.reduce_mean(lengths) ** 2))
+    pull = lamda * tf.reduce_mean(matrix, 0, keepdims=True)
 
-    def iteration(i, w, velocity):
-      velocity = momentum * velocity + tf.linalg.matvec(matrix, w) + pull
-      return i + 1, project_to_simplex(w - learning_rate * velocity), velocity
+    def iteration(i, w, change):
+      change = momentum * change + tf.matmul(w, matrix) + pull
+      return i + 1, _project(w - change), change
 
-    start = tf.cast(tf.stop_gradient(simplex), tf.float64)
-    _, found, _ = tf.while_loop(
-        lambda i, w, velocity: i < num_iterations, iteration,
-        [tf.constant(0), start, tf.zeros_like(start)], back_prop=False)
+    start = tf.cast(tf.stop_gradient(simplex), tf.float64)[tf.newaxis]
+    found = tf.while_loop(
+        lambda i, w, change: i < num_iterations, iteration,
+        [tf.constant(0), start, tf.zeros_like(start)], back_prop=False)[1][0]
     weights = (found + lamda / num_tasks) / (1 + lamda)
     return SdmGradOutput(tf.cast(weights, products.dtype),
                          tf.cast(found, simplex.dtype))
@@ -331,6 +339,6 @@ def _num_tasks(tensor, argument, op):
   """Returns the size of a first dimension, which must be known."""
   size = tensor.shape.as_list()[0] if tensor.shape.rank else None
   if not size:
-    raise ValueError(f"{op}: `{argument}` must have shape [T, ...] with a known "
-                     f"number of tasks, found {tensor.shape}.")
+    raise ValueError(f"{op}: `{argument}` must have shape [T, ...] with a "
+                     f"known number of tasks, found {tensor.shape}.")
   return size
