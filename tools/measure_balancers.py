@@ -3,7 +3,8 @@
 Prints, for each method and number of tasks, the median microseconds of a step
 of its op in a session and compiled by XLA, less those of an op that does
 nothing, and the seconds it takes to compile. Ops repeat in a loop, so that a
-call's own cost hardly counts.
+call's own cost hardly counts. It is processor time with one thread, to which
+other programs that run add little.
 """
 
 import statistics
@@ -111,9 +112,9 @@ def measure(method, num_tasks: int, parameters: int, runs: int,
     call = session.make_callable(output, [jacobian])
     value, seconds = jacobian_of(num_tasks, parameters), []
     for _ in range(runs + 1):
-      started = time.perf_counter()
+      started = time.process_time()
       call(value)
-      seconds.append(time.perf_counter() - started)
+      seconds.append(time.process_time() - started)
   return statistics.median(seconds[1:]) / _STEPS, seconds[0]
 
 

@@ -27,7 +27,6 @@ _FAR = 1e100
 _REFINEMENTS = 2
 
 
-
 def _tables(matrix, sides):
   """Returns tableaus `[B, T + R, T + R]` of right-hand sides `[B, T, R]`.
 

@@ -92,6 +92,11 @@ def pcgrad_weights(
   with tf.name_scope(name):
     of = gradient_products.cosines(gramian, op=name)
     num_tasks = of.norms.shape.as_list()[0]
+    if num_tasks == 2:
+      shapes.check(order, [2, 2], "order", name)
+      conflict = tf.minimum(of.cosines[0, 1], 0.0)
+      return tf.cast(1 - conflict * of.norms[::-1] * of.inverse_norms,
+                     gramian.dtype)
     # Rows of coefficients of unit gradients. A gradient of zero has cosine 0.
     added = tf.zeros_like(of.cosines)
     own = of.norms[:, tf.newaxis] * of.cosines
