@@ -131,6 +131,9 @@ def aligned_mtl_weights(
   below `T * rank_tolerance` times the largest are left out: with it, what only
   a task contributes whose gradient is a few thousand times shorter than the
   longest. With "min" such a gradient, if it is kept, makes all steps small.
+  XLA's eigenvectors are good to about a millionth of the largest eigenvalue:
+  compiled, weights are as exact as elsewhere if lengths differ by up to a
+  factor of 100, and some were off by a percent where they differed by more.
   With gradients of a shared representation this is Aligned-MTL-UB.
 
   Args:
