@@ -17,7 +17,7 @@ from mtl_graph.training import schedule as schedule_lib
 
 # Seconds that a loop must be going to take before AUTO tries to compile it:
 # compiling takes some, and saves at most a good half.
-_WORTH_COMPILING = 10.0
+_WORTH_COMPILING = 20.0
 # AUTO compiles only what is faster by more than timings scatter.
 _FASTER = 0.95
 # About how long a timing runs, in seconds, and how often.

@@ -83,7 +83,7 @@ class ExecutionChoiceTest(small_run.SmallRunTest):
     self.assertRegex(self._execution(), "LOOP .*ms a step in LOOP.* in XLA")
 
   def test_a_run_goes_on_as_it_began(self):
-    first = self._auto({"LOOP": 1.0, "XLA": 0.4}, "training.num_steps=10")
+    first = self._auto({"LOOP": 2.0, "XLA": 0.4}, "training.num_steps=10")
     self.assertEqual(checkpoints.read_state(first.checkpoint)["execution"],
                      "XLA")
     del self.lines[:]
