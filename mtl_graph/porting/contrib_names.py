@@ -2,9 +2,9 @@
 
 TABLE = """
 # contrib: layers and slim.
-contrib.layers.fully_connected -> mtl_graph.layers.fully_connected, mtl_graph.layers.dense.dense -- or tf_slim, which keeps names weights and biases
-contrib.layers.linear -> mtl_graph.layers.fully_connected, mtl_graph.layers.dense.dense -- or tf_slim, which keeps names weights and biases
-contrib.layers.relu -> mtl_graph.layers.fully_connected, mtl_graph.layers.dense.dense -- or tf_slim, which keeps names weights and biases
+contrib.layers.fully_connected -> mtl_graph.layers.fully_connected, mtl_graph.layers.dense.dense -- units for num_outputs, activation for activation_fn (relu was the default), a name for each; or tf_slim, which takes the call as it is
+contrib.layers.linear -> mtl_graph.layers.fully_connected, mtl_graph.layers.dense.dense -- units for num_outputs, activation for activation_fn (relu was the default), a name for each; or tf_slim, which takes the call as it is
+contrib.layers.relu -> mtl_graph.layers.fully_connected, mtl_graph.layers.dense.dense -- units for num_outputs, activation for activation_fn (relu was the default), a name for each; or tf_slim, which takes the call as it is
 contrib.layers.conv2d -> mtl_graph.layers.conv2d, mtl_graph.layers.convolution.conv2d -- or tf_slim, which keeps names weights and biases
 contrib.layers.convolution2d -> mtl_graph.layers.conv2d, mtl_graph.layers.convolution.conv2d -- or tf_slim, which keeps names weights and biases
 contrib.layers.batch_norm -> mtl_graph.layers.batch_norm, mtl_graph.layers.normalization.batch_normalization -- tf_slim's raises
@@ -62,7 +62,8 @@ contrib.layers.shared_embedding_columns -> tf.feature_column.shared_embedding_co
 contrib.layers.weighted_sparse_column -> tf.feature_column.weighted_categorical_column
 contrib.layers.weighted_sum_from_feature_columns -> tf.feature_column.linear_model
 contrib.layers.* -> tf_slim
-contrib.slim.nets.* -> tf_slim.nets
+contrib.slim.nets.* -> tf_slim.nets -- those with batch normalization (resnet, inception, mobilenet) raise, as tf_slim.batch_norm does
+contrib.slim.python.slim.nets.* -> tf_slim.nets -- those with batch normalization (resnet, inception, mobilenet) raise, as tf_slim.batch_norm does
 contrib.slim.* -> tf_slim
 # contrib: framework.
 contrib.framework.nest.is_sequence -> tf.nest.is_nested
@@ -71,7 +72,7 @@ contrib.framework.nest.map_structure => tf.nest.map_structure
 contrib.framework.nest.pack_sequence_as => tf.nest.pack_sequence_as
 contrib.framework.nest.assert_same_structure => tf.nest.assert_same_structure
 contrib.framework.nest.* -> tensorflow.python.util.nest -- private
-contrib.framework.nest -> tf.nest
+contrib.framework.nest -> tensorflow.python.util.nest -- private; tf.nest has the most common of its functions
 contrib.framework.argsort => tf.argsort
 contrib.framework.sort => tf.sort
 contrib.framework.py_func -> tf.py_func
@@ -272,13 +273,14 @@ contrib.losses.* -> tf_slim.losses
 # contrib: the rest.
 contrib.distributions.* -> tensorflow_probability.distributions -- its releases on Keras 3 want tf-keras
 contrib.bayesflow.* -> tensorflow_probability
-contrib.summary.* -> tf.compat.v2.summary -- inside tf.compat.v2.summary.record_if
+contrib.summary.scalar -> tf.compat.v2.summary.scalar -- with step=, without family; needs tensorboard installed
+contrib.summary.* -> tf.compat.v2.summary -- with step=; needs tensorboard installed
 contrib.eager.Variable -> tf.Variable
 contrib.eager.Iterator -> tf.data.Iterator -- iter(dataset) under eager execution
 contrib.eager.Checkpoint -> tf.train.Checkpoint
 contrib.eager.enable_eager_execution => tf.enable_eager_execution
 contrib.eager.defun -> tf.function
-contrib.eager.python.tfe x its names are the eager part of tensorflow itself
+contrib.eager.python.tfe -> tf -- its names are in TensorFlow itself, its metrics in tf.keras.metrics
 contrib.eager.py_func -> tf.py_function
 contrib.eager.metrics.* -> tf.keras.metrics
 contrib.eager.gradients_function -> tf.GradientTape
@@ -341,6 +343,7 @@ contrib.image.transform -> tf.raw_ops.ImageProjectiveTransformV3
 contrib.image.rotate -> tf.raw_ops.ImageProjectiveTransformV3
 contrib.image.translate -> tf.raw_ops.ImageProjectiveTransformV3
 contrib.image.* x copy it from TensorFlow 1.15
+contrib.image -> tf.raw_ops -- ImageProjectiveTransformV3 does transform, rotate and translate; copy the rest from TensorFlow 1.15
 contrib.autograph.* -> tf.autograph
 contrib.lite.* -> tf.lite
 contrib.keras.* -> tf.keras

@@ -17,8 +17,11 @@ _HEADS = ("", "train.", "nn.", "summary.", "losses.", "metrics.", "data.",
           "saved_model.", "random.", "math.", "image.", "sets.", "nest.")
 # Arguments that ended up in **kwargs, where a signature cannot tell.
 _REFUSED = {"keras.optimizers": ("lr", "decay")}
-# What tf_slim 1.1 has and cannot do: it takes a class of TensorFlow from where
-# that is no more. Found by calling it.
+# Public names of functions that a private file calls otherwise.
+_RENAMED = {"constant_value": "get_static_value"}
+# What tf_slim 1.1 has and cannot do, as it takes something from where that is no
+# more: with a replacement here, and without. Found by calling it.
+SLIM_GONE = ("tf_slim.optimize_loss", "tf_slim.layers.optimize_loss")
 SLIM_BROKEN = ("tf_slim.batch_norm", "tf_slim.layers.batch_norm",
                "tf_slim.layers.layers.batch_norm")
 SLIM_WORKS = """add_arg_scope arg_scope avg_pool2d bias_add conv1d conv2d
@@ -156,9 +159,9 @@ class Installed:
 
   def public_name(self, name: Name, value: Any) -> str:
     """Returns the public name of a symbol, as "tf.nn.relu", or ""."""
-    for head in _HEADS:
-      inner = head + name.parts[-1]
-      if self.has(inner) and self.find(
+    last = name.parts[-1]
+    for inner in [head + last for head in _HEADS] + [_RENAMED.get(last, "")]:
+      if inner and self.has(inner) and self.find(
           Name("v1", tuple(inner.split(".")))).value is value:
         return f"tf.{inner}"
     return ""

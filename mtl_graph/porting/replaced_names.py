@@ -87,9 +87,9 @@ estimator.regressor_parse_example_spec -> tf.feature_column.make_parse_example_s
 estimator.export.ServingInputReceiver -> tf.saved_model.build_signature_def -- of what the receiver held
 estimator.export.build_parsing_serving_input_receiver_fn -> tf.io.parse_example -- of a string placeholder
 estimator.export.build_raw_serving_input_receiver_fn -> tf.placeholder
-estimator.export.PredictOutput -> tf.saved_model.predict_signature_def
-estimator.export.ClassificationOutput -> tf.saved_model.classification_signature_def
-estimator.export.RegressionOutput -> tf.saved_model.regression_signature_def
+estimator.export.PredictOutput -> tf.saved_model.predict_signature_def -- takes inputs too, and gives a SignatureDef
+estimator.export.ClassificationOutput -> tf.saved_model.classification_signature_def -- takes inputs too, and gives a SignatureDef
+estimator.export.RegressionOutput -> tf.saved_model.regression_signature_def -- takes inputs too, and gives a SignatureDef
 estimator.inputs.numpy_input_fn -> tf.data.Dataset.from_tensor_slices -- in an input function of its own
 estimator.inputs.pandas_input_fn -> tf.data.Dataset.from_tensor_slices -- in an input function of its own
 estimator.ModeKeys.TRAIN -> "train" -- the constant was this string

@@ -170,7 +170,11 @@ class Judge:
     inner = found.name.inner
     if inner in installed_lib.SLIM_BROKEN:
       return ("ours", found, "mtl_graph.layers.normalization."
-              "batch_normalization; tf_slim's raises AttributeError", "")
+              "batch_normalization (training for is_training); tf_slim's imports "
+              "tf-keras, and raises without it", "")
+    if inner in installed_lib.SLIM_GONE:
+      return ("gone", found, "tf_slim 1.1 has it, and it raises AttributeError",
+              "")
     if found.state == "unknown":
       if inner == "tf_slim" or inner.rpartition(".")[2] in (
           installed_lib.SLIM_WORKS):

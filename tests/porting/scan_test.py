@@ -62,6 +62,7 @@ class VerdictTest(parameterized.TestCase):
       ("tf.contrib.layers.fully_connected(x, 3)", "ours", "mtl_graph.layers"),
       ("tf.contrib.slim.batch_norm(x)", "ours", "batch_normalization"),
       ("tf.contrib.opt.LazyAdamOptimizer(0.1)", "ours", "lazy_adam"),
+      ("tf.contrib.summary.scalar('a', x)", "replaced", "needs tensorboard"),
       ("tf.estimator.DNNClassifier([3])", "ours", "an experiment"),
       ("tf.contrib.layers.xavier_initializer()", "replaced", "tf.glorot"),
       ("tf.contrib.layers.python.layers.layers.dropout(x)", "replaced",
@@ -90,7 +91,10 @@ class VerdictTest(parameterized.TestCase):
        "replaced", "tensorflow.python.trackable.base.Trackable"),
       ("from tensorflow_estimator.python.estimator import run_config\n"
        "run_config.RunConfig()", "gone", "model_fn"),
-      ("import tf_slim\ntf_slim.batch_norm(x)", "ours", "AttributeError"),
+      ("import tf_slim\ntf_slim.batch_norm(x)", "ours", "raises without it"),
+      ("import tf_slim\ntf_slim.optimize_loss(x)", "gone", "AttributeError"),
+      ("from tensorflow.python.framework import tensor_util\n"
+       "tensor_util.constant_value(x)", "private", "tf.get_static_value"),
       ("import tensorflow.compat.v2 as tf\ntf.placeholder(x)", "gone",
        "is not there"),
   )
