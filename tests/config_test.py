@@ -101,7 +101,9 @@ class ParseTest(parameterized.TestCase):
             f"{_TRAINING_FIELDS}; nearest: 'num_steps', 'num_epochs', "
             "'num_rounds'",
             "f:4:44: no field 'sun' in mtl_graph.LossIntegration; allowed: "
-            "sum, weighted_sum, uncertainty; nearest: 'sum'"])
+            "sum, weighted_sum, uncertainty, dynamic_weight_average, "
+            "geometric_mean, log_sum, random_weights, grad_norm, famo, "
+            "smooth_chebyshev; nearest: 'sum'"])
 
   @parameterized.parameters(
       "bogus: 1", "bogus: -1.5e3;", 'bogus: "a } b",', "bogus: 'it\\'s'",

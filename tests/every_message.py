@@ -150,7 +150,8 @@ serving {
   warmup_requests: 1
   publishing { keep: 2 every_best {}
                gate { metric: "yes/auc" goal: MAXIMIZE margin: 0.1 } }
-  batching { max_batch_size: 8 allowed_batch_sizes: [1, 8] }
+  batching { max_batch_size: 8 batch_timeout_micros: 1 max_enqueued_batches: 1
+             num_batch_threads: 1 allowed_batch_sizes: [1, 8] }
   output { logits: false class_names: true top_k: 2 representation: true }
   signature { multi_head_aliases: true after_lookups: true }
   weights { precision: INT8 frozen: true }
@@ -158,6 +159,7 @@ serving {
 """
 
 _DEFAULT = "training.default_optimizer={ %s { learning_rate { %s } } }"
+_NO_COUNT = "model.task[name=events]={ name: 'events' binary {} }"
 _NO_DECAY = "training.group[0].weight_decay=0"
 
 # Rows of two sources; the rest of the experiment then has to do with less.
@@ -229,6 +231,14 @@ VARIANTS = (
     ("training.joint.loss={ weighted_sum {} }",
      "model.task[name=yes].weight=2"),
     ("training.joint.loss={ uncertainty {} }", "serving.output.sigma=true"),
+    *((f"training.joint.loss={{ {loss} }}", _NO_COUNT,
+       "training.accumulate_batches=1") for loss in (
+           "dynamic_weight_average { window_steps: 1 }", "geometric_mean {}",
+           "log_sum {}", "random_weights {}", "grad_norm {}", "famo {}",
+           "smooth_chebyshev { warm_up_steps: 1 }")),
+    ("training.joint.loss={ weighted_sum { schedule { task: 'yes' factor { "
+     "constant: 1 } } } }",),
+    ("serving.publishing={ every_steps: 1 }",),
     ("training={ num_epochs: 2 joint { loss { sum {} } } default_optimizer { "
      "adam { learning_rate { constant: 1 } } } }",),
     *((_SOURCES % more, _ANY_GROUPS) for more in (

@@ -131,12 +131,15 @@ def gather(fragments):
   for fragment in fragments:
     message = experiment_pb2.Experiment()
     text_format.Merge(fragment.text, message)
-    # Groups must know every variable, cosines are one per pair of tasks, and
-    # every batch of a step is a network of its own.
+    # Groups must know every variable, cosines are one per pair of tasks, every
+    # batch of a step is a network of its own, and some ways to make one loss do
+    # not go with counts.
     training = message.training
     alone = (fragment.replaced or training.group or
              training.summaries.gradient_cosine or
-             training.accumulate_batches > 1)
+             training.accumulate_batches > 1 or
+             training.joint.loss.WhichOneof("kind") in (
+                 "grad_norm", "smooth_chebyshev"))
     mine = claims(message)
     for others, theirs in runs:
       if not alone and theirs is not None and len(others) < 6 and all(

@@ -66,7 +66,8 @@ class CheckTrainingTest(parameterized.TestCase):
        "joint training takes num_steps"),
       ("no_loss", ["training.joint={}"],
        "training.joint.loss: found no kind; allowed: one of sum, "
-       "weighted_sum, uncertainty"),
+       "weighted_sum, uncertainty, dynamic_weight_average, geometric_mean, "
+       "log_sum, random_weights, grad_norm, famo, smooth_chebyshev"),
       ("not_built_balancing", ["training.joint.gradient_balancing.pcgrad={}"],
        f"training.joint.gradient_balancing: {_NOT_BUILT}; allowed: leave it "
        "out"),

@@ -178,7 +178,7 @@ class SavedRunTest(parameterized.TestCase):
       raw, expected = run.evaluator.sample(rows)
       few, some = run.evaluator.sample(rows, rows=3)
     (unused_experiment, checkpoint, trained_raw, trained_expected,
-     unused_try), = self._calls
+     unused_record, unused_try), = self._calls
     self.assertEqual(checkpoint, run.checkpoint)
     self.assertEqual({name: values.tolist() for name, values in raw.items()},
                      {name: values.tolist()

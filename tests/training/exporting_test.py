@@ -18,7 +18,8 @@ class ExportingTest(small_run.SmallRunTest):
     super().setUp()
     self._calls = []
 
-  def _export(self, unused_experiment, checkpoint, raw, expected, record):
+  def _export(self, unused_experiment, checkpoint, raw, expected, record,
+              unused_try):
     self._calls.append((record, checkpoint, expected))
     self.assertLen(raw["x"], 20)
     self.assertEqual(checkpoints.global_step(checkpoint), record.step)
