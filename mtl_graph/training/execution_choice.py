@@ -2,7 +2,7 @@
 
 import copy
 import time
-from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -142,7 +142,7 @@ class Choice:
     loop = self._traced
     with _Kept(session):
       worth = _WORTH_COMPILING / max(schedule.remaining(), 1)
-      looped = self._time(loop, "LOOP", schedule, session, worth)
+      looped = self._time({"LOOP": loop}, schedule, session, worth)["LOOP"]
       took = f"AUTO: {1000 * looped:.2f} ms a step"
       if looped < worth:
         return "LOOP", loop, f"{took}; too short a run to be worth compiling"
@@ -153,40 +153,67 @@ class Choice:
       if seconds is None:
         return "LOOP", loop, f"{took}; XLA cannot: {self._why_not}"
       try:
-        compiled = self._time(block, "XLA", schedule, session)
+        found = self._time({"LOOP": loop, "XLA": block}, schedule, session)
       except tf.errors.OpError as error:  # Out of memory, for one.
         return "LOOP", loop, f"{took}; XLA cannot: {_reason(error)}"
+    looped, compiled = min(looped, found["LOOP"]), found["XLA"]
     note = (f"AUTO: {1000 * looped:.2f} ms a step in LOOP, "
             f"{1000 * compiled:.2f} in XLA, compiled in {seconds:.1f} s")
     if compiled < _FASTER * looped:
       return "XLA", block, note
     return "LOOP", loop, note
 
-  def _time(self, block, mode, schedule, session, enough=0.0) -> float:
-    """Returns the seconds of a step, the least of a few timings.
+  def _time(self, blocks, schedule, session, enough=0.0) -> Dict[str, float]:
+    """Returns the seconds of a step by mode, the least of a few timings.
 
-    In independent training, of the steps that come next. One timing below
-    `enough` is the last, as no other would change what follows from it.
+    In turns, so that what else the machine does meets all modes. In independent
+    training, of the steps that come next. One timing below `enough` is the
+    last, as no other would change what follows from it.
     """
-    trial = copy.deepcopy(schedule)
-    runner = execution.BlockExecution(block, mode, trial, session, self._rows)
+    trials = {mode: _Trial(block, mode, copy.deepcopy(schedule), session,
+                           self._rows) for mode, block in blocks.items()}
+    going_on = True
+    while going_on:
+      going_on = False
+      for trial in trials.values():
+        going_on |= trial.time(enough)
+    return {mode: min(trial.found, default=0.0)
+            for mode, trial in trials.items()}
+
+
+class _Trial:
+  """Timings of one block.
+
+  Attributes:
+    found: The seconds of a step in each.
+  """
+
+  def __init__(self, block, mode, schedule, session, rows):
+    self.found: List[float] = []
+    self._schedule, self._rows = schedule, rows
+    self._runner = execution.BlockExecution(block, mode, schedule, session,
+                                            rows)
+    self._most, self._count, self._long_enough = block.size, 1, 0
+
+  def time(self, enough: float) -> bool:
+    """Runs some steps unless there are timings enough; returns if it did."""
+    if self._long_enough == _TIMINGS or not self._schedule.remaining():
+      return False
     position = self._rows.position()
-    count, found, long_enough = 1, [], 0
-    while long_enough < _TIMINGS and trial.remaining():
-      count = min(count, trial.remaining())
-      started = time.monotonic()
-      ran = runner.run(count, lambda unused_steps: False)
-      seconds = time.monotonic() - started
-      found.append(seconds / len(ran))
-      # Short of the count at a report that is not finite, as the run will say.
-      if len(ran) < count or found[-1] < enough:
-        break
-      if seconds < _TIMED_SECONDS and count < block.size:
-        count = min(4 * count, block.size)
-      else:
-        long_enough += 1
+    count = min(self._count, self._schedule.remaining())
+    started = time.monotonic()
+    ran = self._runner.run(count, lambda unused_steps: False)
+    seconds = time.monotonic() - started
     self._rows.go_back(position)
-    return min(found, default=0.0)
+    self.found.append(seconds / len(ran))
+    # Short of the count at a report that is not finite, as the run will say.
+    if len(ran) < count or self.found[-1] < enough:
+      self._long_enough = _TIMINGS
+    elif seconds < _TIMED_SECONDS and count < self._most:
+      self._count = min(4 * count, self._most)
+    else:
+      self._long_enough += 1
+    return True
 
 
 class _Kept:

@@ -34,9 +34,8 @@ class ExecutionChoiceTest(small_run.SmallRunTest):
 
   def _auto(self, seconds, *overrides):
     """Trains under AUTO, a step having taken so long by mode, or a default."""
-    def timed(choice, block, mode, *unused):
-      choice.timed = getattr(choice, "timed", []) + [mode]
-      return seconds[mode]
+    def timed(unused_choice, blocks, *unused):
+      return {mode: seconds[mode] for mode in blocks}
     with absltest.mock.patch.object(execution_choice.Choice, "_time", timed):
       return self.train("training.execution.mode=AUTO", *overrides)
 
