@@ -2,11 +2,12 @@
 
 import contextlib
 import importlib.util
+import itertools
 import os
 import re
 import sys
 import tempfile
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Iterable, List, Sequence, Tuple
 
 from absl import flags
 
@@ -92,6 +93,20 @@ def _without_keras():
     yield
   finally:
     del os.environ[_LEGACY_KERAS]
+
+
+def split_words(argv: Sequence[str]) -> Tuple[List[str], List[str]]:
+  """Takes the words off a command line that stand before its first flag.
+
+  Args:
+    argv: The command line, program name first.
+
+  Returns:
+    The words, and the command line without them, as `run` takes it.
+  """
+  words = list(itertools.takewhile(lambda word: not word.startswith("-"),
+                                   argv[1:]))
+  return words, [argv[0], *argv[1 + len(words):]]
 
 
 def run(argv: Sequence[str], values: flags.FlagValues, main: Callable[[], None],

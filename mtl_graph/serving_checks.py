@@ -1,12 +1,12 @@
 """Finds what is wrong with what an experiment exports."""
 
 from mtl_graph import field_checks
+from mtl_graph import vocabularies
 from mtl_graph.protos import experiment_pb2
 
 _AFTER_LOOKUPS = "after_lookups"
 # What a task answers that no field of `Outputs` can leave out.
 _ALWAYS = ("regression", "count", "quantiles")
-_WITH_CLASSES = ("multiclass", "multilabel", "ordinal")
 
 
 def check(experiment: experiment_pb2.Experiment,
@@ -36,7 +36,7 @@ def _check_outputs(experiment, tasks, report) -> None:
   field_checks.at_least(output, "top_k", 0, path, report)
   heads = {task.WhichOneof("head") for task in tasks}
   for field in ("class_names", "top_k"):
-    if getattr(output, field) and heads.isdisjoint(_WITH_CLASSES):
+    if getattr(output, field) and heads.isdisjoint(vocabularies.HEADS_WITH_CLASSES):
       report(f"{path}.{field}", f"found {_shown(getattr(output, field))} without "
              "a task that has several classes or labels; allowed: with one "
              "among the tasks exported")
@@ -44,7 +44,7 @@ def _check_outputs(experiment, tasks, report) -> None:
     head, switched = task.WhichOneof("head"), ["probabilities", "logits"]
     if head is None or head in _ALWAYS:
       continue
-    if head in _WITH_CLASSES:
+    if head in vocabularies.HEADS_WITH_CLASSES:
       switched += ["classes", "class_names", "top_k"]
     if not any(getattr(output, field) for field in switched):
       report(path, f"found nothing of task '{task.name}'; allowed: one of "

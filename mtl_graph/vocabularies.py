@@ -6,9 +6,10 @@ from typing import Iterable, List, Mapping, Optional, Sequence
 from mtl_graph import config
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import features_pb2
+from mtl_graph.protos import model_pb2
 
 # The heads whose message says which classes or labels there are.
-_HEADS_WITH_CLASSES = ("multiclass", "multilabel", "ordinal")
+HEADS_WITH_CLASSES = ("multiclass", "multilabel", "ordinal")
 
 
 def entries(message) -> List[str]:
@@ -172,13 +173,26 @@ def class_count(head) -> int:
   return stated or len(entries_or_none(head))
 
 
+def class_names(task: model_pb2.Task) -> List[str]:
+  """Returns the names of a task's classes or labels; none where it has none.
+
+  They are those of the vocabulary, else their numbers; "0" and "1" of a binary
+  task.
+  """
+  head = task.WhichOneof("head")
+  if head not in HEADS_WITH_CLASSES:
+    return ["0", "1"] if head == "binary" else []
+  message = getattr(task, head)
+  return entries(message) or [str(i) for i in range(class_count(message))]
+
+
 def _messages(experiment):
   """Returns every message that may hold a vocabulary."""
   return ([f.categorical for f in experiment.data.feature
            if f.WhichOneof("kind") == "categorical"]
           + [getattr(task, task.WhichOneof("head"))
              for task in experiment.model.task
-             if task.WhichOneof("head") in _HEADS_WITH_CLASSES])
+             if task.WhichOneof("head") in HEADS_WITH_CLASSES])
 
 
 def _pairs(experiment, saved):
@@ -191,6 +205,6 @@ def _pairs(experiment, saved):
   tasks = {task.name: task for task in saved.model.task}
   for i, task in enumerate(experiment.model.task):
     head: Optional[str] = task.WhichOneof("head")
-    if task.name in tasks and head in _HEADS_WITH_CLASSES:
+    if task.name in tasks and head in HEADS_WITH_CLASSES:
       yield (f"model.task[{i}].{head}", getattr(task, head).vocabulary,
              getattr(tasks[task.name], head).vocabulary)

@@ -52,5 +52,14 @@ class StartTensorflowTest(absltest.TestCase):
       self.assertEqual(os.environ["TF_USE_LEGACY_KERAS"], "0")
 
 
+class SplitWordsTest(absltest.TestCase):
+
+  def test_words_end_at_the_first_flag(self):
+    self.assertEqual(launching.split_words(["tool", "a", "b", "--x", "c"]),
+                     (["a", "b"], ["tool", "--x", "c"]))
+    self.assertEqual(launching.split_words(["tool", "-x"]), ([], ["tool", "-x"]))
+    self.assertEqual(launching.split_words(["tool"]), ([], ["tool"]))
+
+
 if __name__ == "__main__":
   absltest.main()

@@ -85,6 +85,16 @@ class EntriesTest(parameterized.TestCase):
   def test_class_count(self, head, expected):
     self.assertEqual(vocabularies.class_count(head), expected)
 
+  @parameterized.parameters(
+      ("binary {}", ["0", "1"]), ("regression {}", []), ("count {}", []),
+      ("multiclass { num_classes: 3 }", ["0", "1", "2"]),
+      ("multilabel { num_labels: 2 }", ["0", "1"]),
+      ("multilabel { vocabulary: ['x', 'y'] }", ["x", "y"]),
+      ("ordinal { vocabulary: ['low', 'high'] }", ["low", "high"]))
+  def test_class_names(self, head, expected):
+    task = text_format.Parse(head, model_pb2.Task())
+    self.assertEqual(vocabularies.class_names(task), expected)
+
   def test_in_line_needs_no_file_any_more(self):
     self._write(b"a\nb\n")
     experiment = config.parse(f"""

@@ -31,14 +31,10 @@ _ALLOWED = "allowed: CHECKPOINT, diff FIRST SECOND, or against CHECKPOINT"
 
 def main(argv) -> int:
   """Runs the tool and returns its exit code."""
-  words = []
-  for argument in argv[1:]:
-    if argument.startswith("-"):
-      break
-    words.append(argument)
+  words, rest = launching.split_words(argv)
   bad = []
   return launching.run(
-      [argv[0], *argv[1 + len(words):]], _FLAGS,
+      rest, _FLAGS,
       lambda: bad.append(_inspect(words)), __doc__) or int(any(bad))
 
 

@@ -50,13 +50,8 @@ flags.DEFINE_boolean("dry_run", False, "Print the table and write nothing.",
 
 def main(argv) -> int:
   """Runs the tool and returns its exit code."""
-  words = []
-  for argument in argv[1:]:
-    if argument.startswith("-"):
-      break
-    words.append(argument)
-  return launching.run([argv[0], *argv[1 + len(words):]], _FLAGS,
-                       lambda: _rename(words), __doc__)
+  words, rest = launching.split_words(argv)
+  return launching.run(rest, _FLAGS, lambda: _rename(words), __doc__)
 
 
 def _rename(words):

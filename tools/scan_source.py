@@ -70,14 +70,10 @@ def scan(root: str) -> scan_report.Scan:
 
 def main(argv) -> int:
   """Runs the tool and returns its exit code."""
-  paths = []
-  for argument in argv[1:]:
-    if argument.startswith("-"):
-      break
-    paths.append(argument)
+  paths, rest = launching.split_words(argv)
   failed = []
   return launching.run(
-      [argv[0], *argv[1 + len(paths):]], _FLAGS,
+      rest, _FLAGS,
       lambda: failed.extend(_scan(paths)), __doc__) or (1 if failed else 0)
 
 

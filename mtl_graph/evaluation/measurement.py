@@ -160,19 +160,12 @@ def confusions(experiment: experiment_pb2.Experiment, batch: batches.Batch,
       keyed = predictions[task.name]
       predicted = (keyed["class"] if "class" in keyed
                    else keyed["logit"] > 0)[rows]
-      classes = _class_names(task)
+      classes = vocabularies.class_names(task)
       found[task.name] = Confusion(classes, task_metrics.confusion_matrix(
           batch.labels[rows, slices[task.name].start].astype(np.int64),
           predicted.astype(np.int64), batch.weights[rows, t].astype(np.float64),
           len(classes)))
   return found
-
-
-def _class_names(task):
-  if task.WhichOneof("head") == "binary":
-    return ["0", "1"]
-  head = getattr(task, task.WhichOneof("head"))
-  return vocabularies.entries(head) or [str(i) for i in range(head.num_classes)]
 
 
 def _estimates(task: model_pb2.Task, predictions: Mapping[str, np.ndarray]

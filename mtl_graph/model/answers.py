@@ -14,7 +14,6 @@ from mtl_graph.protos import serving_pb2
 Predictions = Mapping[str, tf.Tensor]
 
 # Heads whose rows are of one of several classes, or bear labels.
-_WITH_CLASSES = ("multiclass", "multilabel", "ordinal")
 # Which predictions a field of `Outputs` switches.
 _SWITCHED = {"probability": "probabilities", "probabilities": "probabilities",
              "logit": "logits", "logits": "logits", "class": "classes"}
@@ -29,20 +28,6 @@ class Classification(NamedTuple):
   """
   classes: tf.Tensor
   scores: tf.Tensor
-
-
-def class_names(task: model_pb2.Task) -> List[str]:
-  """Returns the names of a task's classes or labels; none where it has none.
-
-  They are those of the vocabulary, else their numbers; "0" and "1" of a binary
-  task.
-  """
-  head = task.WhichOneof("head")
-  if head not in _WITH_CLASSES:
-    return ["0", "1"] if head == "binary" else []
-  message = getattr(task, head)
-  return vocabularies.entries(message) or [
-      str(i) for i in range(vocabularies.class_count(message))]
 
 
 def extras(experiment: experiment_pb2.Experiment, network,
@@ -88,7 +73,7 @@ def _of_classes(task, predictions, output) -> Dict[str, tf.Tensor]:
   found = {}
   if "class" not in predictions:
     return found
-  names = class_names(task)
+  names = vocabularies.class_names(task)
   if output.class_names:
     found["class_name"] = tf.gather(names, predictions["class"])
   if output.top_k:
@@ -137,7 +122,7 @@ def chosen(key: str, output: serving_pb2.Outputs) -> bool:
 def classification(task: model_pb2.Task, predictions: Predictions
                    ) -> Optional[Classification]:
   """Makes what a server's Classify answers, None of a task without classes."""
-  names = class_names(task)
+  names = vocabularies.class_names(task)
   if not names:
     return None
   scores = (_both(predictions["probability"])
@@ -176,7 +161,7 @@ def of_multi_head(task: model_pb2.Task, predictions: Predictions
              "logistic": predictions["probability"][:, tf.newaxis],
              "probabilities": _both(predictions["probability"])}
     ids = tf.cast(found["logits"] > 0, tf.int64)
-  elif head in _WITH_CLASSES:
+  elif head in vocabularies.HEADS_WITH_CLASSES:
     found = {key: predictions[key] for key in ("logits", "probabilities")}
     ids = predictions["class"][:, tf.newaxis]
   else:
@@ -184,7 +169,7 @@ def of_multi_head(task: model_pb2.Task, predictions: Predictions
     return {"predictions": values if values.shape.rank == 2
             else values[:, tf.newaxis]}
   return {**found, "class_ids": ids,
-          "classes": tf.gather(class_names(task), ids)}
+          "classes": tf.gather(vocabularies.class_names(task), ids)}
 
 
 def _both(probability):

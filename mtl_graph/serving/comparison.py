@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
+from mtl_graph import vocabularies
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.evaluation import tables
 from mtl_graph.serving import file_prediction
@@ -157,7 +158,7 @@ def task_changes(first: Mapping[str, Mapping[str, Any]],
 def _tasks(export):
   exported = list(export.experiment.serving.task)
   return {task.name: {"kind": task.WhichOneof("head"),
-                      "classes": manifest.classes_of(task)}
+                      "classes": vocabularies.class_names(task)}
           for task in export.experiment.model.task
           if not exported or task.name in exported}
 

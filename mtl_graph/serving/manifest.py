@@ -4,7 +4,7 @@ import glob
 import hashlib
 import os
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -13,7 +13,6 @@ from mtl_graph import vocabularies
 from mtl_graph.evaluation import measurement
 from mtl_graph.evaluation import tables
 from mtl_graph.protos import experiment_pb2
-from mtl_graph.protos import model_pb2
 from mtl_graph.serving import signature_reader
 
 EXTRA = "assets.extra"
@@ -42,7 +41,8 @@ def write(path: str, experiment: experiment_pb2.Experiment,
       "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
       "step": record.step if record else None,
       "tasks": {task.name: {
-          "kind": task.WhichOneof("head"), "classes": classes_of(task),
+          "kind": task.WhichOneof("head"),
+          "classes": vocabularies.class_names(task),
           "outputs": [key for key in outputs
                       if key.startswith(task.name + "/")],
           "signatures": [name for name in signatures if name == task.name
@@ -82,17 +82,6 @@ def weights_of(path: str) -> str:
       while piece := file.read(1 << 20):
         fingerprint.update(piece)
   return fingerprint.hexdigest()
-
-
-def classes_of(task: model_pb2.Task) -> List[str]:
-  """Returns the names of a task's classes or labels; none if it has none."""
-  head = task.WhichOneof("head")
-  message = getattr(task, head)
-  if head in ("multiclass", "ordinal", "multilabel"):
-    count = (message.num_labels if head == "multilabel"
-             else message.num_classes)
-    return vocabularies.entries(message) or [str(i) for i in range(count)]
-  return ["0", "1"] if head == "binary" else []
 
 
 def _describe(tensors):
