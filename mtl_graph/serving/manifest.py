@@ -74,10 +74,14 @@ def read(path: Optional[str]) -> Dict[str, Any]:
 
 
 def weights_of(path: str) -> str:
-  """Returns a fingerprint of the variables of an export."""
+  """Returns a fingerprint of the weights of an export.
+
+  They are its variables, or constants of its graph where it has none.
+  """
   fingerprint = hashlib.sha256()
-  for name in sorted(glob.glob(os.path.join(
-      glob.escape(path), "variables", "variables.data-*"))):
+  names = glob.glob(os.path.join(glob.escape(path), "variables",
+                                 "variables.data-*"))
+  for name in sorted(names) or [os.path.join(path, "saved_model.pb")]:
     with open(name, "rb") as file:
       while piece := file.read(1 << 20):
         fingerprint.update(piece)

@@ -83,6 +83,39 @@ class GateTest(parameterized.TestCase):
     self._check("", _record(auc=0.1))
 
 
+class InPlaceTest(absltest.TestCase):
+
+  def _export(self, name, graph, **files):
+    path = os.path.join(self._dir, name)
+    for folder in ("assets.extra", "variables"):
+      os.makedirs(os.path.join(path, folder))
+    for file, content in (("saved_model.pb", graph), *(
+        (os.path.join("variables", f"variables.data-{part}"), text)
+        for part, text in files.items()),
+                          ("assets.extra/experiment.pbtxt", "seed: 1")):
+      with open(os.path.join(path, file), "w", encoding="utf-8") as written:
+        written.write(content)
+    return path
+
+  def setUp(self):
+    super().setUp()
+    self._dir = self.enter_context(tempfile.TemporaryDirectory())
+
+  def test_variables_tell_models_apart(self):
+    place = self._export("5", "graph", part="weights")
+    same = self._export("writing-a", "another graph", part="weights")
+    other = self._export("writing-b", "graph", part="other weights")
+    self.assertEqual(publishing.in_place(same, self._dir), place)
+    self.assertIsNone(publishing.in_place(other, self._dir))
+
+  def test_where_weights_are_constants_the_graph_does(self):
+    place = self._export("5", "graph and weights")
+    same = self._export("writing-a", "graph and weights")
+    other = self._export("writing-b", "graph and other weights")
+    self.assertEqual(publishing.in_place(same, self._dir), place)
+    self.assertIsNone(publishing.in_place(other, self._dir))
+
+
 class NumbersTest(absltest.TestCase):
 
   def test_steps(self):
