@@ -3,6 +3,7 @@
 from mtl_graph import field_checks
 from mtl_graph import vocabularies
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import joint_pb2
 
 _AFTER_LOOKUPS = "after_lookups"
 # What a task answers that no field of `Outputs` can leave out.
@@ -36,10 +37,11 @@ def _check_outputs(experiment, tasks, report) -> None:
   field_checks.at_least(output, "top_k", 0, path, report)
   heads = {task.WhichOneof("head") for task in tasks}
   for field in ("class_names", "top_k"):
-    if getattr(output, field) and heads.isdisjoint(vocabularies.HEADS_WITH_CLASSES):
-      report(f"{path}.{field}", f"found {_shown(getattr(output, field))} without "
-             "a task that has several classes or labels; allowed: with one "
-             "among the tasks exported")
+    value = getattr(output, field)
+    if value and heads.isdisjoint(vocabularies.HEADS_WITH_CLASSES):
+      report(f"{path}.{field}", f"found {_shown(value)} without a task that "
+             "has several classes or labels; allowed: with one among the tasks "
+             "exported")
   for task in tasks:
     head, switched = task.WhichOneof("head"), ["probabilities", "logits"]
     if head is None or head in _ALWAYS:
@@ -49,8 +51,15 @@ def _check_outputs(experiment, tasks, report) -> None:
     if not any(getattr(output, field) for field in switched):
       report(path, f"found nothing of task '{task.name}'; allowed: one of "
              f"{', '.join(switched)}")
-  kind = experiment.training.joint.loss.WhichOneof("kind")
-  if output.sigma and (kind != "uncertainty" or not any(
+  loss = experiment.training.joint.loss
+  kind = loss.WhichOneof("kind")
+  form = loss.uncertainty.form
+  if output.sigma and form != joint_pb2.Uncertainty.LIKELIHOOD:
+    name = joint_pb2.Uncertainty.Form.Name(form)
+    report(f"{path}.sigma", "found true under training.joint.loss.uncertainty."
+           f"form: {name}, whose log variances are not those of noise; allowed: "
+           "under LIKELIHOOD")
+  elif output.sigma and (kind != "uncertainty" or not any(
       task.WhichOneof("head") == "regression" and not task.no_loss
       for task in tasks)):
     report(f"{path}.sigma", "found true without a regression that learns its "

@@ -29,6 +29,13 @@ CASES = (
     _set("serving_sigma_of_no_regression", _CLICK_ALONE % "sigma: true",
          "^serving.output.sigma: found true without a regression that learns "
          "its uncertainty; allowed: with one among the tasks exported, under"),
+    small_experiment.Case(
+        "sigma_of_what_is_no_noise",
+        ("^serving.output.sigma: found true under training.joint.loss."
+         "uncertainty.form: IMPARTIAL, whose log variances are not those of "
+         "noise; allowed: under LIKELIHOOD",),
+        flags=("--set=serving.output.sigma=true",
+               "--set=training.joint.loss.uncertainty.form=IMPARTIAL")),
     _case("gates_of_a_trunk", "output.gates=true",
           "^serving.output.gates: found true beside model.hard_sharing; allowed:"
           " with mixture_of_experts, "),

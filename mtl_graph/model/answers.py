@@ -13,7 +13,6 @@ from mtl_graph.protos import serving_pb2
 
 Predictions = Mapping[str, tf.Tensor]
 
-# Heads whose rows are of one of several classes, or bear labels.
 # Which predictions a field of `Outputs` switches.
 _SWITCHED = {"probability": "probabilities", "probabilities": "probabilities",
              "logit": "logits", "logits": "logits", "class": "classes"}

@@ -379,7 +379,8 @@ class _Run:
     metrics = {split: measure.metrics for split, measure in measured.items()}
     if self._model.log_variances:
       self._log("learned uncertainty:\n" + reporting.uncertainty_table(
-          self._tasks, self.session.run(self._model.log_variances)))
+          self._tasks, self.session.run(self._model.log_variances),
+          self._experiment.training.joint.loss.uncertainty.form))
     if metrics:
       self._log(details.report(checkpoint, measured))
       with model_dir_lib.writing(self._model_dir):

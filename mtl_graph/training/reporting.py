@@ -19,6 +19,7 @@ from mtl_graph.evaluation import tables
 from mtl_graph.model import graphs
 from mtl_graph.model import train_step
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import joint_pb2
 from mtl_graph.protos import model_pb2
 from mtl_graph.training import execution
 from mtl_graph.training import run_state
@@ -157,12 +158,14 @@ def introduction(experiment: experiment_pb2.Experiment, model: graphs.Graph,
 
 
 def uncertainty_table(tasks: Sequence[model_pb2.Task],
-                      log_variances: Mapping[str, float]) -> str:
+                      log_variances: Mapping[str, float],
+                      form: int = joint_pb2.Uncertainty.LIKELIHOOD) -> str:
   """Lays out the log variances learned, s = log sigma^2.
 
   Args:
     tasks: The `Task` messages.
     log_variances: s by task.
+    form: A value of `Uncertainty.Form`; but for LIKELIHOOD there is no sigma.
 
   Returns:
     The lines. Sigma is in the label's own units: the noise's standard deviation
@@ -173,8 +176,8 @@ def uncertainty_table(tasks: Sequence[model_pb2.Task],
   for task in tasks:
     s = log_variances[task.name]
     sigma = math.nan
-    if task.WhichOneof("head") in ("regression", "quantiles") and (
-        not task.label.log1p):
+    if (form == joint_pb2.Uncertainty.LIKELIHOOD and not task.label.log1p
+        and task.WhichOneof("head") in ("regression", "quantiles")):
       sigma = math.exp(s / 2) / task.label.scale
     rows.append([task.name, f"{s:.4f}", tables.number(sigma)])
   return tables.align(rows)

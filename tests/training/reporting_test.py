@@ -14,6 +14,7 @@ from mtl_graph.data import labels
 from mtl_graph.data import splits
 from mtl_graph.model import graphs
 from mtl_graph.model import train_step
+from mtl_graph.protos import joint_pb2
 from mtl_graph.training import execution
 from mtl_graph.training import reporting
 from mtl_graph.training import run_state
@@ -146,6 +147,14 @@ class TablesTest(absltest.TestCase):
     self.assertEqual([line.split() for line in table.split("\n")], [
         ["task", "log", "variance", "sigma"], ["late", "0.5000", "-"],
         ["delay", "1.3863", "4.0000"], ["kind", "-1.0000", "-"]])
+
+  def test_other_forms_of_uncertainty_learn_no_noise(self):
+    learned = {"late": 0.5, "delay": np.log(4), "kind": -1}
+    for form in (joint_pb2.Uncertainty.NON_NEGATIVE,
+                 joint_pb2.Uncertainty.IMPARTIAL):
+      table = reporting.uncertainty_table(_TASKS, learned, form)
+      self.assertEqual([line.split()[-1] for line in table.split("\n")[1:]],
+                       ["-", "-", "-"])
 
   def test_warnings(self):
     labelled, bare = np.ones([3, 3]), np.ones([2, 3])
