@@ -13,7 +13,6 @@ from mtl_graph import config
 from mtl_graph import vocabularies
 
 RESERVED_NAMES = ("shared", "total", "serving_default", "predict_examples")
-NOT_BUILT = "parses, but this version does not build it"
 _FLOAT32_MAX = 3.4028234e38
 _FLOAT32_MIN = 2.0 ** -126  # Below it, TensorFlow's kernels flush to zero.
 _FLOAT32_BELOW_1 = 1 - 2 ** -25  # What lies between this and 1 becomes 1.

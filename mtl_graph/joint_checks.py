@@ -2,6 +2,7 @@
 
 from typing import Sequence
 
+from mtl_graph import balancing_checks
 from mtl_graph import config
 from mtl_graph import field_checks
 from mtl_graph import optimizer_checks
@@ -57,8 +58,7 @@ def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
     report(f"{_PATH}.{kind}", "found it with training.accumulate_batches: "
            f"{training.accumulate_batches}; allowed: one batch per step")
   if training.joint.HasField("gradient_balancing"):
-    report("training.joint.gradient_balancing",
-           f"{field_checks.NOT_BUILT}; allowed: leave it out")
+    balancing_checks.check(experiment, report)
 
 
 def _check_schedules(weighted_sum, tasks, report) -> None:

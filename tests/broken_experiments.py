@@ -321,9 +321,6 @@ TRAINING = (
            "allowed: groups that get a gradient, or frozen: true"),
     _set("num_rounds_in_joint_training", "training.num_rounds=3",
          "^training.num_rounds: found 3; allowed: in independent training onl"),
-    _set("pcgrad", "training.joint.gradient_balancing={pcgrad {}}",
-         "^training.joint.gradient_balancing: parses, but this version does no"
-         "t build it; allowed: leave it out"),
     _set("metric_unknown", "evaluation.best.metric=click/uac",
          "^evaluation.best.metric: no metric 'click/uac'; allowed: .*nearest: "
          "'click/auc'"),

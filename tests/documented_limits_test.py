@@ -22,8 +22,6 @@ _PROTOS = os.path.join(os.path.dirname(os.path.dirname(
 _FIELD = descriptor.FieldDescriptor
 _WHOLE = (_FIELD.TYPE_INT32, _FIELD.TYPE_INT64)
 
-# Parsed, not built.
-_NOT_BUILT = {"GradientBalancing", "PcGrad"}
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 # What a comment says; by how much a number beyond it is off; the sign.
 _LIMITS = (
@@ -66,7 +64,7 @@ def _messages(message, path=""):
 
 def _types(descriptor_, seen):
   """Returns the names of all messages that a message may hold."""
-  if descriptor_.name not in seen and descriptor_.name not in _NOT_BUILT:
+  if descriptor_.name not in seen:
     seen.add(descriptor_.name)
     for field in descriptor_.fields:
       if field.message_type is not None:

@@ -236,6 +236,12 @@ VARIANTS = (
            "dynamic_weight_average { window_steps: 1 }", "geometric_mean {}",
            "log_sum {}", "random_weights {}", "grad_norm {}", "famo {}",
            "smooth_chebyshev { warm_up_steps: 1 }")),
+    *((f"training.joint.gradient_balancing={{ {method} }}",
+       "training.accumulate_batches=1") for method in (
+        "pcgrad {}", "gradvac {}", "mgda {}", "cagrad {}", "imtl_g {}",
+        "graddrop {}", "nash_mtl {}", "fairgrad {}", "aligned_mtl {}",
+        "upgrad {}", "dual_proj {}", "config {}", "moco {}", "excess_mtl {}",
+        "sdmgrad {}", "db_mtl {}")),
     ("training.joint.loss={ weighted_sum { schedule { task: 'yes' factor { "
      "constant: 1 } } } }",),
     ("serving.publishing={ every_steps: 1 }",),

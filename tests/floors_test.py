@@ -17,6 +17,7 @@ _FLOORS = {
     "mtl_graph.protos": 0,
     "mtl_graph.ops": 0,
     "mtl_graph.layers": 0,
+    "mtl_graph.balancing_checks": 1,
     "mtl_graph.chain_checks": 1,
     "mtl_graph.config": 1,
     "mtl_graph.data_checks": 1,

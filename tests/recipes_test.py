@@ -38,8 +38,6 @@ Block = collections.namedtuple("Block", ["title", "text", "replaced", "saved"])
 
 # Fields that no recipe and no example sets.
 EXCEPTIONS = {
-    # Parsed, not built yet.
-    "Joint.gradient_balancing", "GradientBalancing.pcgrad",
     # Named in a sentence, beside `Mixing.stated` and `Mixing.temperature`.
     "Mixing.proportional", "Mixing.uniform",
     # Named in a sentence, beside the other methods.

@@ -26,7 +26,6 @@ training {
 _GROUPS = ("training.group=[{name: 'shared' scope: ['trunk', 'embedding']}, "
            "{name: 'tasks' scope: ['tower', 'head']}]")
 _NAME = ("a lower-case letter, then lower-case letters, digits and '_'")
-_NOT_BUILT = "parses, but this version does not build it"
 _OPTIMIZERS, _RATES = (
     ", ".join(f.name for f in m.DESCRIPTOR.oneofs_by_name["kind"].fields)
     for m in (optimizers_pb2.Optimizer, optimizers_pb2.LearningRate))
@@ -68,9 +67,6 @@ class CheckTrainingTest(parameterized.TestCase):
        "training.joint.loss: found no kind; allowed: one of sum, "
        "weighted_sum, uncertainty, dynamic_weight_average, geometric_mean, "
        "log_sum, random_weights, grad_norm, famo, smooth_chebyshev"),
-      ("not_built_balancing", ["training.joint.gradient_balancing.pcgrad={}"],
-       f"training.joint.gradient_balancing: {_NOT_BUILT}; allowed: leave it "
-       "out"),
       ("uncertainty", [
         "training.joint.loss.uncertainty={initial_log_variance: 2 "
         "min_log_variance: 1 max_log_variance: 3}"]),

@@ -28,10 +28,17 @@ def build(loss: tf.Tensor, groups: Mapping[str, Sequence[tf.Variable]],
     variable, `tf.IndexedSlices` where it reaches rows of it.
   """
   concatenated = [v for variables in groups.values() for v in variables]
-  flat = tf.gradients(loss, concatenated, stop_gradients=stop_gradients)
+  return slice_by_group(
+      tf.gradients(loss, concatenated, stop_gradients=stop_gradients), groups)
+
+
+def slice_by_group(flat: Sequence[Optional[tf.Tensor]],
+                   groups: Mapping[str, Sequence[tf.Variable]]
+                   ) -> Dict[str, List[Optional[tf.Tensor]]]:
+  """Slices the gradients of all groups' variables, in order, by group."""
   sliced, start = collections.OrderedDict(), 0
   for name, variables in groups.items():
-    sliced[name] = flat[start:start + len(variables)]
+    sliced[name] = list(flat[start:start + len(variables)])
     start += len(variables)
   return sliced
 

@@ -16,9 +16,11 @@ from mtl_graph.data import raw_values
 from mtl_graph.data import statistics as statistics_lib
 from mtl_graph.model import answers
 from mtl_graph.model import averages
+from mtl_graph.model import balancing
 from mtl_graph.model import compressed_weights
 from mtl_graph.model import heads
 from mtl_graph.model import losses
+from mtl_graph.model import reach
 from mtl_graph.model import stacks
 from mtl_graph.model import variable_groups
 from mtl_graph.model import weighting
@@ -47,9 +49,11 @@ class Graph(NamedTuple):
       iterations, by task.
     log_variances: The log variance of each task, where they are learned.
     remembered: What `weighting.memory` returned.
+    balancing: What `balancing.memory` returned, if gradients are balanced.
     averaged: Pairs of an average and its variable, where averages are kept.
     outline: The `layer_outline.Outline` of the experiment.
-    gate_use: How many numbers measure the use of gates, at most.
+    measures: How many numbers a step measures beside its losses, at most: the
+      use of gates, the weights of gradients.
     optimizers: The first optimizer that was applied under each scope, for steps
       to share its state.
   """
@@ -67,9 +71,10 @@ class Graph(NamedTuple):
   counters: Dict[str, tf.Variable]
   log_variances: Dict[str, tf.Variable]
   remembered: Dict[str, tf.Variable]
+  balancing: Dict[str, tf.Variable]
   averaged: List[Tuple[tf.Variable, tf.Variable]]
   outline: layer_outline.Outline
-  gate_use: int
+  measures: int
   optimizers: Dict[str, tf.train.Optimizer]
 
 
@@ -160,12 +165,24 @@ def build(experiment: experiment_pb2.Experiment,
     for task, variable in log_variances.items():
       reached[task].add(variable.op.name)
     groups, owned, counters = _groups(experiment, variables, reached)
+    balanced, weighed = _balancing(experiment.training, reached, [
+        v for g in groups if not g.frozen for v in owned[g.name]])
     return Graph(graph, global_step, raw, transformed, batch, predictions,
                  tf.stack(list(row_losses.values()), 1), groups, owned,
                  {v.op.name: v for v in variables}, reached, counters,
-                 log_variances, weighting.memory(loss, trained), pairs,
-                 outline.build(experiment),
-                 sum(len(g.experts) + 1 for g in network.gates.values()), {})
+                 log_variances, weighting.memory(loss, trained), balanced,
+                 pairs, outline.build(experiment), weighed + sum(
+                     len(g.experts) + 1 for g in network.gates.values()), {})
+
+
+def _balancing(training, reached, trained):
+  """Returns what balancing remembers, and how many weights it has at most."""
+  if not training.joint.HasField("gradient_balancing"):
+    return {}, 0
+  message = training.joint.gradient_balancing
+  parts = balancing.shared(message, reached, trained)
+  return (balancing.memory(message, parts, len(reached)),
+          len(parts.sets) * len(reached))
 
 
 def _groups(experiment, variables, reached):
@@ -196,7 +213,7 @@ def _reached(loss, variables, pairs) -> Set[str]:
   names = {average.op.name: variable.op.name for average, variable in pairs}
   read = [average for average, _ in pairs] or variables
   return {names.get(name, name)
-          for name in variable_groups.reached(loss, read)}
+          for name in reach.reached(loss, read)}
 
 
 def build_serving(experiment: experiment_pb2.Experiment,

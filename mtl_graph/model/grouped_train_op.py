@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph.model import gradients as gradients_lib
 from mtl_graph.model import optimizers
-from mtl_graph.model import variable_groups
+from mtl_graph.model import reach
 from mtl_graph.protos import training_pb2
 
 # name: scope of the group's optimizer state, `optimizer/<name>/...`.
@@ -108,8 +108,7 @@ def _check_groups(loss, groups, stop_gradients):
             f"groups '{owners[variable.op.name]}' and '{group.name}'; allowed: "
             "one group per variable.")
       owners[variable.op.name] = group.name
-  reached = variable_groups.reached(loss, tf.trainable_variables(),
-                                    stop_gradients)
+  reached = reach.reached(loss, tf.trainable_variables(), stop_gradients)
   orphans = sorted(reached - owners.keys())
   if orphans:
     raise ValueError(

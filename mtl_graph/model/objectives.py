@@ -1,11 +1,12 @@
 """What a step minimizes: all losses jointly, or the loss of one task."""
 
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import task_graph
 from mtl_graph.model import graphs
+from mtl_graph.protos import balancing_pb2
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import joint_pb2
 from mtl_graph.protos import training_pb2
@@ -23,6 +24,8 @@ class Objective(NamedTuple):
       go by it.
     batch_size: Rows per batch.
     source: Name of the source that batches are drawn from; "" for all rows.
+    balancing: How the tasks' gradients of what they share become one; None:
+      they add up.
   """
   tasks: List[str]
   loss: joint_pb2.LossIntegration
@@ -31,6 +34,7 @@ class Objective(NamedTuple):
   counter: tf.Variable
   batch_size: int
   source: str = ""
+  balancing: Optional[balancing_pb2.GradientBalancing] = None
 
 
 def build(experiment: experiment_pb2.Experiment, model: graphs.Graph
@@ -51,7 +55,9 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph
     return [Objective(
         task_graph.with_loss(experiment.model.task), training.joint.loss,
         trained, {g.name: model.variables[g.name] for g in trained},
-        model.global_step, experiment.data.batch_size)]
+        model.global_step, experiment.data.batch_size,
+        balancing=training.joint.gradient_balancing
+        if training.joint.HasField("gradient_balancing") else None)]
   groups = {group.name: group for group in model.groups}
   alone = joint_pb2.LossIntegration(sum=joint_pb2.Sum())
   return [Objective(

@@ -114,4 +114,4 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
 def _longest_report(objective, model) -> int:
   """Returns the most numbers that a step's report may hold."""
   return (3 * len(objective.tasks) + 2 * len(objective.groups) + 1
-          + model.gate_use)
+          + model.measures)

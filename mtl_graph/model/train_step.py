@@ -12,6 +12,7 @@ from mtl_graph import task_graph
 from mtl_graph.data import batches
 from mtl_graph.data import features as features_lib
 from mtl_graph.model import averages
+from mtl_graph.model import balancing
 from mtl_graph.model import gradients as gradients_lib
 from mtl_graph.model import graphs
 from mtl_graph.model import losses
@@ -23,11 +24,11 @@ from mtl_graph.ops import expert_mixing
 from mtl_graph.ops import task_losses as task_losses_ops
 from mtl_graph.protos import experiment_pb2
 
-# What steps measured, each of shape [..., T], [..., G] or, of gates, one number
-# per name in `Step.gates`; `total` of [...].
+# What steps measured, each of shape [..., T], [..., G] or, of measures, one
+# number per name in `Step.measures`; `total` of [...].
 Report = collections.namedtuple(
     "Report", ["task_losses", "label_weights", "task_weights", "gradient_norms",
-               "learning_rates", "total", "gates"], defaults=[0])
+               "learning_rates", "total", "measures"], defaults=[0])
 
 # Rows from which on a gradient of few of them is cheaper than one of all.
 _LARGE_TABLE = 5000
@@ -46,7 +47,8 @@ class Step(NamedTuple):
     tasks_of_group: Names of the tasks whose losses reach each group; the groups
       are those that are trained, in the report's order.
     tasks: Names of the tasks that it trains, in the report's order.
-    gates: Names of what is measured of gates, in the report's order.
+    measures: Names of what else is measured, of gates and of the weights of
+      gradients, in the report's order.
     rows: How many rows it sees.
   """
   train_op: tf.Operation
@@ -54,7 +56,7 @@ class Step(NamedTuple):
   sizes: Report
   tasks_of_group: Dict[str, List[str]]
   tasks: Sequence[str] = ()
-  gates: Sequence[str] = ()
+  measures: Sequence[str] = ()
   rows: int = 0
 
 
@@ -67,7 +69,7 @@ class _Pass(NamedTuple):
     label_weights: Weight of each task's labels, shape `[T]`.
     task_weights: Factor on each task's loss, shape `[T]`.
     total: The total loss, shape `[]`.
-    gates: What is measured of gates, shape `[S]`.
+    measures: What else is measured, shape `[S]`.
     after: Where the losses of the same batch are asked for once the variables
       are updated: computes them, and returns the ops that remember them.
   """
@@ -76,7 +78,7 @@ class _Pass(NamedTuple):
   label_weights: tf.Tensor
   task_weights: tf.Tensor
   total: tf.Tensor
-  gates: tf.Tensor
+  measures: tf.Tensor
   after: Optional[Callable[[], List[tf.Operation]]] = None
 
 
@@ -106,11 +108,11 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   """
   training = experiment.training
   trained = {g.name: g for g in objective.groups}
-  count, updates, gate_names = training.accumulate_batches, [], []
+  count, updates, names = training.accumulate_batches, [], []
 
   def run(number):
     return _run_batch(experiment, model, objective, batch_of(number), number,
-                      step, updates, gate_names)
+                      step, updates, names)
 
   first = run(step if count == 1 else step * count)
   _check_reached(model.groups, training.group, first.gradients)
@@ -154,11 +156,11 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
     fields = Report(
         done.task_losses, done.label_weights, done.task_weights,
         tf.stack(list(norms.values())), tf.stack(list(rates.values())),
-        tf.reshape(done.total, [1]), done.gates)
+        tf.reshape(done.total, [1]), done.measures)
     # One tensor, hence one fetch per step.
     report = tf.concat(fields, 0)
   return Step(train_op, report, Report(*[f.shape.as_list()[0] for f in fields]),
-              tasks_of_group, objective.tasks, gate_names,
+              tasks_of_group, objective.tasks, names,
               objective.batch_size * count)
 
 
@@ -172,7 +174,7 @@ def _count(applied, objective, model) -> tf.Operation:
 
 
 def _run_batch(experiment, model, objective, batch, number, step, updates,
-               gate_names) -> _Pass:
+               names) -> _Pass:
   """Goes forward and backward over one batch."""
   tasks = [t for t in experiment.model.task if t.name in objective.tasks]
 
@@ -188,20 +190,54 @@ def _run_batch(experiment, model, objective, batch, number, step, updates,
       model.remembered, model.trainable.get(
           outline.kernel_of(objective.loss.grad_norm, model.trainable)))
   updates += combined.updates
-  total = _add_penalties(combined.loss, experiment, model, objective, network)
-  gradients = gradients_lib.densify(
-      gradients_lib.build(total, objective.variables),
-      _least_rows(experiment.training, objective.groups))
+  penalties = _penalties(experiment, model, objective, network)
+  total = (tf.add_n([combined.loss, *penalties]) if penalties
+           else combined.loss)
+  measured, values = _gate_use(network.gates)
+  least_rows = _least_rows(experiment.training, objective.groups)
+  if objective.balancing is None:
+    gradients = gradients_lib.build(total, objective.variables)
+  else:
+    balanced = _balance(
+        experiment, model, objective, combined,
+        [task_losses[task.name] for task in tasks], penalties, number,
+        least_rows)
+    gradients = gradients_lib.slice_by_group(balanced.gradients,
+                                             objective.variables)
+    updates += balanced.updates
+    measured += balanced.measured
+    values += balanced.weights
+  names[:] = measured
 
   def after():
     found = forward([])[1]
     return combined.after(tf.stack([task_losses_ops.mean(found[task.name])
                                     for task in tasks]))
-  return _Pass(gradients, combined.task_losses,
+  return _Pass(gradients_lib.densify(gradients, least_rows),
+               combined.task_losses,
                tf.stack([task_losses[task.name].weight for task in tasks]),
                combined.task_weights, total,
-               _measure_gates(network.gates, gate_names),
+               tf.concat(values, 0) if values else tf.zeros([0]),
                after if combined.after else None)
+
+
+def _balance(experiment, model, objective, combined, task_losses, penalties,
+             number, least_rows) -> balancing.Balanced:
+  """Returns the gradients of a batch, those of shared variables balanced."""
+  losses = balancing.Losses(
+      # Not out of a vector of all losses, behind which all tasks lie.
+      objective.tasks, [weight * task_losses_ops.mean(loss) for weight, loss in
+                        zip(tf.unstack(tf.stop_gradient(combined.task_weights)),
+                            task_losses)],
+      tf.stack([tf.cast(loss.weight > 0, tf.float32) for loss in task_losses]),
+      combined.loss, penalties)
+  sparse = {v.op.name for group, least in least_rows.items()
+            for v in objective.variables[group]
+            if v.shape.rank and v.shape[0] >= least}
+  return balancing.build(
+      objective.balancing, losses, model.reached,
+      [v for some in objective.variables.values() for v in some],
+      model.balancing, number, experiment.seed, sparse)
 
 
 def _least_rows(training, groups) -> Dict[str, int]:
@@ -221,38 +257,36 @@ def _least_rows(training, groups) -> Dict[str, int]:
   return found
 
 
-def _add_penalties(loss, experiment, model, objective, network) -> tf.Tensor:
-  """Adds all penalties to the total loss."""
-  loss = weighting.add_penalties(loss, model.outline.penalties,
-                                 objective.variables)
+def _penalties(experiment, model, objective, network) -> List[tf.Tensor]:
+  """Returns what is added to the loss, scalars."""
   message = experiment.model
   # Those of a task that is merely read are for its own steps.
   owners = {"shared", *objective.tasks, *(
       task.name for task in message.task if task.no_loss)}
-  terms = [p.value for p in network.penalties if p.owner in owners]
+  terms = weighting.penalties(model.outline.penalties, objective.variables)
+  terms += [p.value for p in network.penalties if p.owner in owners]
   if message.HasField("soft_sharing"):
     terms += column_penalties.build(
         message.soft_sharing, task_graph.with_layers(message.task),
         model.trainable)
-  return tf.add_n([loss, *terms]) if terms else loss
+  return terms
 
 
-def _measure_gates(gates, names: List[str]) -> tf.Tensor:
-  """Returns how gates use experts, and names what there is in `names`.
+def _gate_use(gates) -> Tuple[List[str], List[tf.Tensor]]:
+  """Returns the names of what measures how gates use experts, and vectors of it.
 
   Of each gate the mean weight of each expert, `<gate>/<expert>`, and the mean
   entropy of the weights, `<gate>/entropy`.
   """
-  measured, found = [], []
+  values, names = [], []
   with tf.name_scope("gate_use"):
     for scope, gate in gates.items():
       prefix = scope.partition("gate/")[0]
       use = expert_mixing.gate_use(tf.stop_gradient(gate.weights))
-      measured += [use.mean, tf.reshape(use.entropy, [1])]
-      found += [f"{scope}/{expert[len(prefix):]}" for expert in gate.experts]
-      found.append(f"{scope}/entropy")
-    names[:] = found
-    return tf.concat(measured, 0) if measured else tf.zeros([0])
+      values += [use.mean, tf.reshape(use.entropy, [1])]
+      names += [f"{scope}/{expert[len(prefix):]}" for expert in gate.experts]
+      names.append(f"{scope}/entropy")
+  return names, values
 
 
 def _accumulate(first, run, step, count, updates) -> _Pass:
@@ -266,7 +300,7 @@ def _accumulate(first, run, step, count, updates) -> _Pass:
     with tf.control_dependencies(its_updates):
       return [tf.identity(t) for t in (
           one.task_losses * one.label_weights, one.label_weights,
-          one.task_weights, one.total, one.gates,
+          one.task_weights, one.total, one.measures,
           *[found[i] for i in present])]
 
   def body(k, *sums):
@@ -287,7 +321,7 @@ def _accumulate(first, run, step, count, updates) -> _Pass:
       lambda k, *unused: k < count, body, [second] + start,
       parallel_iterations=1, maximum_iterations=count - 1,
       name="accumulate_batches")
-  numerators, weights, task_weights, total, gates = results[1:6]
+  numerators, weights, task_weights, total, measures = results[1:6]
   mean = [None] * len(flat)
   for i, gradient in zip(present, results[6:]):
     mean[i] = gradient / count
@@ -295,7 +329,7 @@ def _accumulate(first, run, step, count, updates) -> _Pass:
   for name, gradient in zip(names, mean):
     gradients[name].append(gradient)
   return _Pass(gradients, tf.math.divide_no_nan(numerators, weights), weights,
-               task_weights / count, total / count, gates / count)
+               task_weights / count, total / count, measures / count)
 
 
 def _optimizer_of(training, group):

@@ -10,10 +10,6 @@ from mtl_graph import config
 from mtl_graph import ownership
 from mtl_graph.protos import training_pb2
 
-# Ops through which no gradient flows although their output is a float.
-_BARRIERS = frozenset(["StopGradient", "PreventGradient", "Ceil", "Floor",
-                       "Rint", "Round"])
-
 # What lies under one of these and a task's name is the task's own.
 _KINDS_OF_OWN = frozenset(["tower", "head", "wide", "log_variance", "column",
                            "expert", "gate", "attention", "transfer"])
@@ -144,48 +140,3 @@ def independent_groups(
   owned.update((name, [v for v in variables if v.op.name in names])
                for name, names in frozen.items())
   return groups + list(training.group), owned
-
-
-def reached(tensor: tf.Tensor, variables: Sequence[tf.Variable],
-            stop_gradients: Sequence[tf.Tensor] = ()) -> Set[str]:
-  """Finds the variables that a gradient of a tensor can flow into.
-
-  Follows the graph backwards from the tensor, over floating-point tensors only,
-  and stops at `tf.stop_gradient` and at rounding. Adds no op, unlike asking
-  `tf.gradients`.
-
-  Args:
-    tensor: Where to start, such as a loss.
-    variables: Variables to look for, resource or reference.
-    stop_gradients: Tensors to stop at as well, as in `tf.gradients`.
-
-  Returns:
-    Names of those that are reached.
-  """
-  sources = {_source(v): v.op.name for v in variables}
-  stops = {t.ref() for t in stop_gradients}
-  found, seen, pending = set(), set(), [tensor]
-  while pending:
-    tensor = pending.pop()
-    if tensor.ref() in stops or not _carries_gradient(tensor.dtype):
-      continue
-    op = tensor.op
-    if op in seen or op.type in _BARRIERS:
-      continue
-    seen.add(op)
-    if op in sources:
-      found.add(sources[op])
-    pending.extend(op.inputs)
-  return found
-
-
-def _carries_gradient(dtype: tf.DType) -> bool:
-  # A resource is the handle of a variable, a variant may be a TensorArray.
-  return (dtype.base_dtype.is_floating or dtype.base_dtype.is_complex
-          or dtype in (tf.resource, tf.variant))
-
-
-def _source(variable: tf.Variable) -> tf.Operation:
-  """Returns the op whose output stands for a variable in the graph."""
-  handle = getattr(variable, "handle", None)
-  return handle.op if handle is not None else variable.op

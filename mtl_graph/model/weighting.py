@@ -266,29 +266,28 @@ _METHODS = {
 }
 
 
-def add_penalties(loss: tf.Tensor,
-                  penalties: Mapping[str, layers_pb2.Regularization],
-                  variables: Mapping[str, Sequence[tf.Variable]]) -> tf.Tensor:
-  """Adds the penalties on single variables to the total loss.
+def penalties(messages: Mapping[str, layers_pb2.Regularization],
+              variables: Mapping[str, Sequence[tf.Variable]]
+              ) -> List[tf.Tensor]:
+  """Returns the penalties on single variables.
 
   ```
-    loss + sum_v  l1_v sum |v| + l2_v sum v^2 / 2
+    l1 sum |v|,    l2 sum v^2 / 2
   ```
 
   Args:
-    loss: The total loss, shape `[]`.
-    penalties: A `Regularization` by name of a variable.
+    messages: A `Regularization` by name of a variable.
     variables: Variables by group.
 
   Returns:
-    The loss with its penalties, shape `[]`.
+    Scalars to add to the total loss.
   """
   terms = []
   with tf.name_scope("penalties"):
     for variable in (v for some in variables.values() for v in some):
-      penalty = penalties.get(variable.op.name)
+      penalty = messages.get(variable.op.name)
       if penalty is not None and penalty.l1:
         terms.append(penalty.l1 * tf.reduce_sum(tf.abs(variable)))
       if penalty is not None and penalty.l2:
         terms.append(penalty.l2 * tf.nn.l2_loss(variable))
-    return tf.add_n([loss] + terms) if terms else loss
+  return terms

@@ -7,6 +7,7 @@ no task. Each is solved exactly, whatever the lengths of the gradients.
 
 from typing import Optional
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.ops import complementarity
@@ -17,6 +18,7 @@ from mtl_graph.ops import shapes
 def mgda_weights(
     gramian: tf.Tensor,
     normalizers: Optional[tf.Tensor] = None,
+    present: Optional[tf.Tensor] = None,
     name: str = "mgda_weights") -> tf.Tensor:
   """Finds the shortest convex combination of the gradients.
 
@@ -34,9 +36,9 @@ def mgda_weights(
   See "Multi-Task Learning as Multi-Objective Optimization" by Sener and Koltun,
   section 3.2 (https://arxiv.org/abs/1810.04650). They use the algorithm of
   Frank and Wolfe, which is slow close to the solution; here it is exact, by
-  pivots. The smallest gradient dominates, and a gradient of zero, such as that
-  of a task without a label in the batch, takes all the weight: leave it out.
-  As weights sum to 1, steps are smaller than those of a sum.
+  pivots. The smallest gradient dominates, and a gradient of zero takes all the
+  weight; that of a task without a label in the batch can be left out by
+  `present`. As weights sum to 1, steps are smaller than those of a sum.
 
   With gradients of a shared representation in place of parameters this is
   MGDA-UB, section 3.3.
@@ -46,10 +48,12 @@ def mgda_weights(
     normalizers: Positive numbers that gradients are divided by while weights
       are sought, such as their norms, their losses or both multiplied, shape
       `[T]`. None: as they are, as in the paper.
+    present: Above 0 for tasks that take part, shape `[T]`; others have weight
+      0. None: all do.
     name: Name scope of the op.
 
   Returns:
-    Weights that sum to 1, shape `[T]`.
+    Weights that sum to 1, shape `[T]`; all 0 if no task takes part.
 
   Raises:
     ValueError: If a shape does not fit.
@@ -60,7 +64,12 @@ def mgda_weights(
       shapes.check(normalizers, gramian.shape.as_list()[:1], "normalizers",
                    name)
       scales = tf.cast(tf.stop_gradient(normalizers), tf.float64)
-      products /= scales * scales[:, tf.newaxis]
+      products = tf.math.divide_no_nan(products,
+                                       scales * scales[:, tf.newaxis])
+    if present is not None:
+      shapes.check(present, gramian.shape.as_list()[:1], "present", name)
+      return _mgda_of_some(products, tf.stop_gradient(present) > 0, name,
+                           gramian.dtype)
     of = gradient_products.cosines(products, op=name)
     num_tasks = of.norms.shape.as_list()[0]
     if num_tasks == 1:
@@ -81,6 +90,25 @@ def mgda_weights(
     absent = 1 - of.present
     rays = tf.where(shortest > 0, rays, absent)
     return tf.cast(rays / tf.reduce_sum(rays), gramian.dtype)
+
+
+def _mgda_of_some(products, present, name, dtype):
+  """Returns the weights of MGDA among some of the tasks."""
+  both = tf.logical_and(present, present[:, tf.newaxis])
+  of = gradient_products.cosines(
+      tf.where(both, products, tf.zeros_like(products)), op=name)
+  shortest = tf.reduce_min(tf.where(present, of.norms,
+                                    np.inf * tf.ones_like(of.norms)))
+  shortest = tf.where(tf.is_finite(shortest), shortest, 0.0)
+  # One whose slack stays at 1 has no share, as nothing else meets it.
+  offsets = tf.where(present, -shortest * of.inverse_norms,
+                     tf.ones_like(of.norms))
+  rays = (complementarity.solve(of.cosines, offsets[tf.newaxis])[0]
+          * shortest * of.inverse_norms)
+  # Those of zero, of which any mixture is the shortest.
+  stopped = tf.cast(tf.logical_and(present, of.norms <= 0), tf.float64)
+  rays = tf.where(shortest > 0, rays, stopped)
+  return tf.cast(tf.math.divide_no_nan(rays, tf.reduce_sum(rays)), dtype)
 
 
 def cagrad_weights(

@@ -1,7 +1,7 @@
 """Gradients changed pair by pair or element by element: PCGrad and its kin."""
 
 import collections
-from typing import Sequence, Union
+from typing import Optional, Sequence, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -185,6 +185,7 @@ def graddrop_direction(
     key: int,
     step: tf.Tensor,
     leaks: Union[float, Sequence[float]] = 0.0,
+    activations: Optional[tf.Tensor] = None,
     name: str = "graddrop_direction") -> tf.Tensor:
   """Keeps, element by element, the gradients of one sign, drawn by their sum.
 
@@ -200,8 +201,9 @@ def graddrop_direction(
 
   See "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign
   Dropout" by Chen et al., section 3 (https://arxiv.org/abs/2010.06808). It
-  works on gradients of activations, multiplied by the sign of the activation
-  and summed over the batch; here on the gradients given, as they are.
+  works on gradients of activations: given those, `p` and `m` are of gradients
+  multiplied by the sign of the activation and summed over the batch. Else they
+  are of the gradients as they are.
 
   Args:
     jacobian: Gradients, one per task along the first dimension, shape
@@ -211,6 +213,7 @@ def graddrop_direction(
     step: Step at which signs are drawn, integer scalar.
     leaks: How much of a task's gradient stays in any case, from 0 to 1: a
       number for all tasks, or one per task.
+    activations: What the gradients are of, shape `[...]`, rows of a batch first.
     name: Name scope of the op.
 
   Returns:
@@ -230,7 +233,11 @@ def graddrop_direction(
     raise ValueError(f"{name}: `leaks` must be {num_tasks} numbers from 0 to "
                      f"1, found {leaks}.")
   with tf.name_scope(name):
-    gradients = tf.reshape(tf.stop_gradient(jacobian), [num_tasks, -1])
+    jacobian = tf.stop_gradient(jacobian)
+    seen = jacobian
+    if activations is not None:
+      seen = tf.reduce_sum(jacobian * tf.sign(tf.stop_gradient(activations)), 1)
+    gradients = tf.reshape(seen, [num_tasks, -1])
     total = tf.reduce_sum(gradients, 0)
     sizes = tf.reduce_sum(tf.abs(gradients), 0)
     size = gradients.shape.as_list()[1]
@@ -245,5 +252,7 @@ def graddrop_direction(
     if any(leaks):
       leak = tf.constant(leaks, gradients.dtype)[:, tf.newaxis]
       kept = leak + (1 - leak) * kept
-    return tf.reshape(tf.reduce_sum(kept * gradients, 0),
-                      tf.shape(jacobian)[1:])
+    kept = tf.reshape(kept, tf.shape(seen))
+    if activations is not None:
+      kept = kept[:, tf.newaxis]
+    return tf.reduce_sum(kept * jacobian, 0)

@@ -1,4 +1,4 @@
-"""Task weights that remember: MoCo, SDMGrad and ExcessMTL.
+"""Task weights that remember: MoCo, DB-MTL, SDMGrad and ExcessMTL.
 
 What is remembered goes in and comes out as tensors; the caller keeps it.
 """
@@ -183,6 +183,74 @@ def moco_weights(
     moved = before - rate * slope
     moved = project_to_simplex(moved) if project else tf.nn.softmax(moved)
     return tf.cast(moved, weights.dtype)
+
+
+def moving_gradients(
+    jacobian: tf.Tensor,
+    tracked: tf.Tensor,
+    step: tf.Tensor,
+    beta: float = 0.9,
+    beta_decay: float = 0.0,
+    name: str = "moving_gradients") -> tf.Tensor:
+  """Moves DB-MTL's average of gradients towards those of a batch.
+
+  ```
+    y_t <- g_t + beta / step^beta_decay  (y_t - g_t)
+  ```
+
+  See "Dual-Balancing for Multi-Task Learning" by Lin et al., section 3.2
+  (https://arxiv.org/abs/2308.12029). The decay is that of the authors' code as
+  LibMTL has it.
+
+  Args:
+    jacobian: Gradients of the logarithms of the task losses, one per task along
+      the first dimension, shape `[T, ...]`: all of them in one tensor, or those
+      of one variable.
+    tracked: The averages so far, 0 at first, of the same shape.
+    step: Number of the step, counted from 1, integer scalar.
+    beta: Share of the average that stays at step 1.
+    beta_decay: How fast it falls.
+    name: Name scope of the op.
+
+  Returns:
+    The averages, shape `[T, ...]`.
+
+  Raises:
+    ValueError: If a shape does not fit.
+  """
+  _num_tasks(jacobian, "jacobian", name)
+  shapes.check(tracked, jacobian.shape.as_list(), "tracked", name)
+  with tf.name_scope(name):
+    found = tf.stop_gradient(jacobian)
+    kept = beta * tf.cast(step, jacobian.dtype) ** -beta_decay
+    return found + kept * (tracked - found)
+
+
+def db_mtl_weights(gramian: tf.Tensor, name: str = "db_mtl_weights"
+                   ) -> tf.Tensor:
+  """Makes every gradient as long as the longest.
+
+  ```
+    w_t = max_s || g_s || / || g_t ||
+  ```
+
+  See "Dual-Balancing for Multi-Task Learning" by Lin et al., section 3.2
+  (https://arxiv.org/abs/2308.12029), where `g` are the averages of
+  `moving_gradients`. A task with a gradient of zero has weight 0.
+
+  Args:
+    gramian: Products of gradients, shape `[T, T]`.
+    name: Name scope of the op.
+
+  Returns:
+    Weights of at least 1, or 0, shape `[T]`.
+
+  Raises:
+    ValueError: If the Gramian is not square.
+  """
+  with tf.name_scope(name):
+    of = gradient_products.cosines(gramian, op=name)
+    return tf.cast(tf.reduce_max(of.norms) * of.inverse_norms, gramian.dtype)
 
 
 def sdmgrad_weights(

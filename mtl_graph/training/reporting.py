@@ -192,7 +192,7 @@ class Interval(NamedTuple):
     task_weights: Last factor on each task's loss.
     gradient_norms: Mean norm of each group's gradient.
     learning_rates: Last rate of each group.
-    gates: Mean of what is measured of gates, by its name.
+    measures: Mean of what else is measured, by its name.
     rows: Rows that were seen.
   """
   losses: Dict[str, float]
@@ -200,7 +200,7 @@ class Interval(NamedTuple):
   task_weights: Dict[str, float]
   gradient_norms: Dict[str, float]
   learning_rates: Dict[str, float]
-  gates: Dict[str, float]
+  measures: Dict[str, float]
   rows: int
 
 
@@ -228,7 +228,7 @@ def measure(steps: Sequence[train_step.Step],
                                        report.gradient_norms.mean(axis=0)))
     interval.learning_rates.update(zip(step.tasks_of_group,
                                        report.learning_rates[-1]))
-    interval.gates.update(zip(step.gates, report.gates.mean(axis=0)))
+    interval.measures.update(zip(step.measures, report.measures.mean(axis=0)))
     rows += step.rows * len(reports)
     if len(steps) == 1:
       interval = interval._replace(total=float(report.total.mean()))

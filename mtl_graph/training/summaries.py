@@ -98,7 +98,7 @@ def scalars(interval: reporting.Interval, rate: float,
            "log_variance": log_variances, "iterations": iterations}
   for kind, some in named.items():
     values.update((f"{kind}/{name}", value) for name, value in some.items())
-  values.update(interval.gates)
+  values.update(interval.measures)
   for task, some in (metrics or {}).items():
     for name, value in some.items():
       values[f"metric/{task}/{name}"] = value

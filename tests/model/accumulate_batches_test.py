@@ -81,8 +81,8 @@ class _ByHand:
                                  experiment.model.task, task_losses,
                                  self._number)
       self._variables = tf.trainable_variables()
-      total = weighting.add_penalties(
-          combined.loss, self._model.outline.penalties, self._model.variables)
+      total = tf.add_n([combined.loss, *weighting.penalties(
+          self._model.outline.penalties, self._model.variables)])
       self._gradients = [tf.convert_to_tensor(g) for g in tf.gradients(
           total, self._variables)]
       self._losses = combined.task_losses

@@ -43,12 +43,12 @@ class GateUseTest(tf.test.TestCase):
 
   def test_is_the_mean_weight_of_each_expert_and_the_entropy(self):
     run = _run(_MMOE)
-    self.assertEqual(list(run.step.gates), [
+    self.assertEqual(list(run.step.measures), [
         f"gate/{task}/{what}" for task in "ab"
         for what in ("expert/0", "expert/1", "expert/2", "entropy")])
     run.train(3)
     values, x = run.values(), run.data.numbers[run.rows(3)].astype(np.float64)
-    found, expected = run.run().gates, []
+    found, expected = run.run().measures, []
     for task in "ab":
       odds = np.exp(x @ values[f"gate/{task}/kernel"])
       weights = odds / odds.sum(1, keepdims=True)
@@ -59,10 +59,10 @@ class GateUseTest(tf.test.TestCase):
   def test_zeros_weigh_all_alike(self):
     run = _run(_MMOE.replace("num_experts", "gate { softmax { initializer { "
                              "constant: 0 } } } num_experts"))
-    self.assertAllClose(run.run().gates, [1 / 3, 1 / 3, 1 / 3, np.log(3)] * 2)
+    self.assertAllClose(run.run().measures, [1 / 3, 1 / 3, 1 / 3, np.log(3)] * 2)
 
   def test_names_within_levels(self):
-    self.assertEqual(list(_run(_PLE).step.gates)[:9], [
+    self.assertEqual(list(_run(_PLE).step.measures)[:9], [
         "level_0/gate/a/expert/a/0", "level_0/gate/a/expert/0",
         "level_0/gate/a/expert/1", "level_0/gate/a/entropy",
         "level_0/gate/b/expert/b/0", "level_0/gate/b/expert/0",
@@ -74,19 +74,19 @@ class GateUseTest(tf.test.TestCase):
     values = run.values()
     x = run.data.numbers[np.concatenate([run.rows(0), run.rows(1)])]
     odds = np.exp(x @ values["gate/a/kernel"])
-    self.assertAllClose(run.run().gates[:3],
+    self.assertAllClose(run.run().measures[:3],
                         (odds / odds.sum(1, keepdims=True)).mean(0), rtol=1e-5)
 
   def test_a_task_trained_by_itself_has_its_own_gate_only(self):
     run = _run(_MMOE, "num_rounds: 1 independent { task { name: 'a' } "
                "task { name: 'b' } }")
-    self.assertEqual([{name.split("/")[1] for name in step.gates}
+    self.assertEqual([{name.split("/")[1] for name in step.measures}
                       for step in run.steps], [{"a"}, {"b"}])
 
   def test_no_gates_no_numbers(self):
     run = _run("hard_sharing {}")
-    self.assertEmpty(run.step.gates)
-    self.assertEqual(run.run().gates.shape, (0,))
+    self.assertEmpty(run.step.measures)
+    self.assertEqual(run.run().measures.shape, (0,))
 
 
 if __name__ == "__main__":

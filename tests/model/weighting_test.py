@@ -254,11 +254,10 @@ class PenaltiesTest(parameterized.TestCase, tf.test.TestCase):
       a, b, c = [tf.get_variable(name, initializer=tf.constant(value)) for
                  name, value in (("a", [1.0, -2.0]), ("b", [[3.0]]),
                                  ("c", [4.0, 0.0]))]
-      loss = weighting.add_penalties(
-          tf.constant(10.0), {name: text_format.Parse(
-              text, layers_pb2.Regularization())
-                              for name, text in penalties.items()},
-          {"first": [a], "second": [b, c]})
+      loss = tf.add_n(weighting.penalties(
+          {name: text_format.Parse(text, layers_pb2.Regularization())
+           for name, text in penalties.items()},
+          {"first": [a], "second": [b, c]}))
       session.run(tf.global_variables_initializer())
       return session.run([loss, tf.gradients(
           loss, [a, b, c], unconnected_gradients="zero")])
@@ -266,18 +265,16 @@ class PenaltiesTest(parameterized.TestCase, tf.test.TestCase):
   def test_matches_formula(self):
     loss, gradients = self._run({"a": "l1: 0.5", "b": "l2: 2",
                                  "c": "l1: 1 l2: 0.5"})
-    self.assertAllClose(loss, 10 + 0.5 * 3 + 2 * 9 / 2 + (4 + 0.5 * 16 / 2))
+    self.assertAllClose(loss, 0.5 * 3 + 2 * 9 / 2 + (4 + 0.5 * 16 / 2))
     self.assertAllClose(gradients[0], [0.5, -0.5])
     self.assertAllClose(gradients[1], [[6]])
     self.assertAllClose(gradients[2], [1 + 2, 0])
 
-  def test_none_leaves_the_very_loss(self):
+  def test_none_is_no_term(self):
     with tf.Graph().as_default():
-      loss = tf.constant(10.0)
       variable = tf.get_variable("a", [2])
       for penalties in ({}, {"a": layers_pb2.Regularization()}):
-        self.assertIs(weighting.add_penalties(loss, penalties,
-                                              {"all": [variable]}), loss)
+        self.assertEmpty(weighting.penalties(penalties, {"all": [variable]}))
 
 
 if __name__ == "__main__":

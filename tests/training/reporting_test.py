@@ -95,9 +95,9 @@ class MeasureTest(absltest.TestCase):
     self.assertEqual(found.task_weights, {"late": 1, "delay": 2})
     self.assertEqual(found.gradient_norms, {"all": 3})
     self.assertEqual(found.learning_rates, {"all": 0.25})
-    self.assertEqual(list(found.gates), ["gate/late/expert/0",
+    self.assertEqual(list(found.measures), ["gate/late/expert/0",
                                          "gate/late/entropy"])
-    np.testing.assert_allclose(list(found.gates.values()), [.3, .6], rtol=1e-6)
+    np.testing.assert_allclose(list(found.measures.values()), [.3, .6], rtol=1e-6)
     self.assertEqual(found.rows, 20)
 
   def test_steps_of_several_objectives_in_turn(self):

@@ -210,7 +210,7 @@ class PenaltiesTest(parameterized.TestCase, tf.test.TestCase):
   def test_the_report_says_how_experts_are_used(self):
     run = every_sharing.run(every_sharing.TABLE["dselect_k_of_all_rows"])
     values = run.values()
-    report = dict(zip(run.step.gates, run.run().gates))
+    report = dict(zip(run.step.measures, run.run().measures))
     self.assertLen(report, 2 * 4)
     for task in "ab":
       v = {f"gate/a/{name}": values[f"gate/{task}/{name}"]
