@@ -30,6 +30,7 @@ from mtl_graph.protos import optimizers_pb2
 
 ROOT = pathlib.Path(__file__).absolute().parent.parent
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+METHODS = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
 
 # title: the last words in bold, or heading, before the block.
 # replaced: field paths that go before the fragment comes.
@@ -40,9 +41,6 @@ Block = collections.namedtuple("Block", ["title", "text", "replaced", "saved"])
 EXCEPTIONS = {
     # Named in a sentence, beside `Mixing.stated` and `Mixing.temperature`.
     "Mixing.proportional", "Mixing.uniform",
-    # Named in a sentence, beside the other methods.
-    "LossIntegration.geometric_mean", "LossIntegration.log_sum",
-    "LossIntegration.random_weights",
     # As `Categorical.vocabulary_file`.
     "Multiclass.vocabulary_file", "Multilabel.vocabulary_file",
     "Ordinal.vocabulary_file",
@@ -365,6 +363,10 @@ class EveryFieldTest(absltest.TestCase):
     experiments = [merged(), *map(merged, FRAGMENTS)]
     experiments += [config.load(str(path)) for path in
                     (ROOT / "protos" / "examples").glob("*.pbtxt")]
+    # Its own test runs them.
+    experiments += [
+        config.parse(f"training {{ joint {{ {fragment} }} }}") for fragment in
+        re.findall(r"^```pbtxt\n(.*?)^```", METHODS, re.MULTILINE | re.DOTALL)]
     experiments += [
         config.parse(f"data {{ train {{ {cell} }} }}")
         for cell in table("source")]
@@ -386,7 +388,7 @@ class EveryFieldTest(absltest.TestCase):
   def test_every_value_is_named(self):
     values = {value.name for message in _messages() for field in message.fields
               if field.enum_type for value in field.enum_type.values}
-    named = set(re.findall(r"\w+", PAGE))
+    named = set(re.findall(r"\w+", PAGE + METHODS))
     self.assertCountEqual(values - named, UNNAMED)
 
 

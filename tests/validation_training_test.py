@@ -29,6 +29,7 @@ _NAME = ("a lower-case letter, then lower-case letters, digits and '_'")
 _OPTIMIZERS, _RATES = (
     ", ".join(f.name for f in m.DESCRIPTOR.oneofs_by_name["kind"].fields)
     for m in (optimizers_pb2.Optimizer, optimizers_pb2.LearningRate))
+_BALANCING = "training.joint.gradient_balancing"
 _LAZY = "{lazy_adam { learning_rate { constant: 0.1 } }}"
 _PENALTY = ("data.feature[0].categorical.regularization={l2: 1}")
 _NO_PENALTY = ("found it for 'embedding/c/embeddings', which bears a penalty; "
@@ -67,6 +68,53 @@ class CheckTrainingTest(parameterized.TestCase):
        "training.joint.loss: found no kind; allowed: one of sum, "
        "weighted_sum, uncertainty, dynamic_weight_average, geometric_mean, "
        "log_sum, random_weights, grad_norm, famo, smooth_chebyshev"),
+      ("balancing", [f"{_BALANCING}={{ mgda {{}} at: REPRESENTATION }}"]),
+      ("no_balancing", [f"{_BALANCING}={{}}"],
+       f"{_BALANCING}: found no kind; allowed: one of pcgrad, gradvac, mgda, "
+       "cagrad, imtl_g, graddrop, nash_mtl, fairgrad, aligned_mtl, upgrad, "
+       "dual_proj, config, moco, excess_mtl, sdmgrad, db_mtl"),
+      ("balancing_of_one", ["model.task[name=kind].no_loss=true",
+                            f"{_BALANCING}={{ mgda {{}} }}"],
+       "model.task[1].no_loss: found it on a task that nothing else trains; "
+       "allowed: on a factor of a product, or where an estimate with "
+       "stop_gradient: false is read, of tasks that are trained",
+       f"{_BALANCING}: found it with one task; allowed: with two that have a "
+       "loss, or more"),
+      ("balancing_by_layer", [
+          f"{_BALANCING}={{ mgda {{}} granularity: LAYER every_steps: 2 }}"],
+       f"{_BALANCING}.granularity: found LAYER with every_steps: 2; allowed: "
+       "WHOLE_MODEL, as one pass through the shared variables takes one weight "
+       "per task"),
+      ("tracking_at_representation", [
+          f"{_BALANCING}={{ moco {{}} at: REPRESENTATION }}"],
+       f"{_BALANCING}.at: found REPRESENTATION with moco, which keeps a number "
+       "for each element from step to step, where the rows are others; "
+       "allowed: PARAMETERS"),
+      ("drop_now_and_then", [f"{_BALANCING}={{ graddrop {{}} every_steps: 2 }}"],
+       f"{_BALANCING}.every_steps: found 2 with graddrop, which has no weights "
+       "to use again; allowed: 1"),
+      ("track_now_and_then", [f"{_BALANCING}={{ db_mtl {{}} every_steps: 2 }}"],
+       f"{_BALANCING}.every_steps: found 2 with db_mtl, which looks at every "
+       "step's gradients; allowed: 1"),
+      ("balancing_of_several_batches", [
+          f"{_BALANCING}={{ gradvac {{}} }}", "training.accumulate_batches=2"],
+       f"{_BALANCING}: found gradvac with training.accumulate_batches: 2; "
+       "allowed: one batch per step"),
+      ("weights_of_several_batches", [
+          f"{_BALANCING}={{ mgda {{}} every_steps: 3 }}",
+          "training.accumulate_batches=2"],
+       f"{_BALANCING}: found mgda, every_steps: 3 with "
+       "training.accumulate_batches: 2; allowed: one batch per step"),
+      ("famo_and_more", ["training.joint.loss={ famo {} }",
+                         f"{_BALANCING}={{ mgda {{}} }}"],
+       f"{_BALANCING}.mgda: found it with training.joint.loss.famo, which learns"
+       " from what a step along its own weighted sum did to the losses; "
+       "allowed: one of the two"),
+      ("lengths_and_angles", ["training.joint.loss={ random_weights {} }",
+                              f"{_BALANCING}={{ nash_mtl {{}} }}"],
+       f"{_BALANCING}.nash_mtl: found it with training.joint.loss."
+       "random_weights, which sets how long gradients are, and this does not "
+       "look at that; allowed: one of the two"),
       ("uncertainty", [
         "training.joint.loss.uncertainty={initial_log_variance: 2 "
         "min_log_variance: 1 max_log_variance: 3}"]),

@@ -250,7 +250,7 @@ class _Work:
     found = []
     for task, loss in zip(losses.tasks, losses.weighted):
       own = self._own[task]
-      gradients = tf.gradients(loss, border + own)
+      gradients = tf.gradients(loss, border + own, stop_gradients=border)
       self._take_own(task, dict(zip([v.op.name for v in own],
                                     gradients[len(border):])))
       found.append([None if g is None else tf.convert_to_tensor(g)

@@ -43,6 +43,9 @@ def border(losses: Sequence[tf.Tensor], variables: Sequence[tf.Variable]
     dL / d variable  =  sum over the border  dL / d tensor  d tensor / d variable
   ```
 
+  the first of these with the rest of the border held, as one tensor of it may
+  lie behind another.
+
   Args:
     losses: The losses, in the current graph.
     variables: The shared variables, each behind two losses or more.

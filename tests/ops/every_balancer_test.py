@@ -34,6 +34,8 @@ def _excess(jacobian, simplex):
 # order, targets, a point of the simplex and a step.
 _WEIGHTS = {
     "mgda": lambda j, k, o, t, w, s: gradient_cones.mgda_weights(k),
+    "mgda_of_some": lambda j, k, o, t, w, s: gradient_cones.mgda_weights(
+        k, present=tf.cast(w > 0.1, tf.float32)),
     "cagrad": lambda j, k, o, t, w, s: gradient_cones.cagrad_weights(k),
     "upgrad": lambda j, k, o, t, w, s: gradient_cones.upgrad_weights(k),
     "dual_proj": lambda j, k, o, t, w, s: gradient_cones.dual_proj_weights(k),
@@ -54,6 +56,7 @@ _WEIGHTS = {
     "moco_projected": lambda j, k, o, t, w, s: gradient_tracking.moco_weights(
         k, w, s, project=True),
     "excess_mtl": lambda j, k, o, t, w, s: _excess(j, w),
+    "db_mtl": lambda j, k, o, t, w, s: gradient_tracking.db_mtl_weights(k),
 }
 # What else is random or remembered.
 _OTHERS = {

@@ -91,6 +91,37 @@ class MgdaTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllClose(found[1], np.full(num_tasks, 1 / num_tasks))
 
 
+  @parameterized.parameters(2, 3, 5, 8)
+  def test_some_tasks_alone_are_as_if_there_were_no_others(self, num_tasks):
+    gramians = list(random_gradients.gramians(num_tasks))
+    random = np.random.default_rng(num_tasks)
+    masks = [random.permutation(np.arange(num_tasks) < 1 + i % num_tasks)
+             for i in range(len(gramians))]
+    for gramian, mask, weights in zip(
+        gramians, masks, random_gradients.evaluate(
+            lambda gramian, mask: gradient_cones.mgda_weights(
+                gramian, present=mask),
+            [[g, m.astype(np.float32)] for g, m in zip(gramians, masks)])):
+      self.assertAllEqual(weights[~mask], np.zeros(np.sum(~mask)))
+      expected = _shortest(gramian[np.ix_(mask, mask)].astype(np.float64))
+      some = weights[mask].astype(np.float64)
+      self.assertAllClose(some.sum(), 1)
+      self.assertLessEqual(
+          some @ gramian[np.ix_(mask, mask)] @ some,
+          (expected @ gramian[np.ix_(mask, mask)] @ expected) * (1 + 1e-4)
+          + 1e-6 * np.abs(gramian).max())
+
+  def test_no_task_at_all(self):
+    none = np.zeros(3, np.float32)
+    found = random_gradients.evaluate(
+        lambda gramian, mask: gradient_cones.mgda_weights(
+            gramian, present=mask),
+        [[np.eye(3, dtype=np.float32), none],
+         [np.zeros([3, 3], np.float32), none + 1]])
+    self.assertAllEqual(found[0], none)
+    self.assertAllClose(found[1], none + 1 / 3)
+
+
 class CagradTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.product(num_tasks=_TASKS, c=(0.4, 0.9))

@@ -189,6 +189,25 @@ class GraddropTest(parameterized.TestCase, tf.test.TestCase):
           expected[index] += (leak + (1 - leak) * kept) * gradient
       self.assertAllClose(found, expected, rtol=1e-5, atol=1e-6)
 
+  def test_of_activations_a_column_has_one_sign(self):
+    random = np.random.default_rng(0)
+    jacobian = random.normal(size=[3, 5, 400]).astype(np.float32)
+    activations = random.normal(size=[5, 400]).astype(np.float32)
+    found, = random_gradients.evaluate(
+        lambda *case: gradient_surgery.graddrop_direction(
+            case[0], 1, tf.constant(0), activations=case[1]),
+        [[jacobian, activations]])
+    # Chen et al., algorithm 1, with either sign drawn.
+    seen = (jacobian * np.sign(activations)).sum(1)
+    by_sign = [np.sum(jacobian * (seen * sign > 0)[:, np.newaxis], 0)
+               for sign in (1, -1)]
+    chosen = np.array([np.abs(found - each).max(0) < 1e-5 for each in by_sign])
+    self.assertAllEqual(chosen.any(0), np.ones(400, bool))
+    positive = 0.5 * (1 + seen.sum(0) / np.abs(seen).sum(0))
+    # Five deviations of the sum of 400 draws.
+    self.assertLess(abs((chosen[0] - positive).sum()),
+                    5 * np.sqrt((positive * (1 - positive)).sum()))
+
   def test_signs_are_drawn_as_often_as_they_weigh(self):
     jacobian = np.tile(np.float32([[3], [-1]]), [1, 20_000])
     found, = random_gradients.evaluate(

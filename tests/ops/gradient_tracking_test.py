@@ -48,6 +48,26 @@ class MocoTest(parameterized.TestCase, tf.test.TestCase):
           found, (1 - rate) * tracked
           + rate * scales[:, np.newaxis, np.newaxis] * jacobian, rtol=1e-5)
 
+  def test_gradients_are_averaged(self):
+    random = np.random.default_rng(0)
+    jacobian, tracked = random.normal(size=[2, 3, 4, 2]).astype(np.float32)
+    for step, decay, kept in ((1, 0.0, 0.7), (4, 0.0, 0.7), (4, 0.5, 0.35)):
+      found, = random_gradients.evaluate(
+          lambda *case: gradient_tracking.moving_gradients(
+              *case, beta=0.7, beta_decay=decay),  # pylint: disable=cell-var-from-loop
+          [[jacobian, tracked, np.int64(step)]])
+      self.assertAllClose(found, kept * tracked + (1 - kept) * jacobian,
+                          rtol=1e-5)
+
+  @parameterized.parameters(*_TASKS)
+  def test_all_become_as_long_as_the_longest(self, num_tasks):
+    gramians = list(random_gradients.gramians(num_tasks))
+    for gramian, weights in zip(gramians, random_gradients.evaluate(
+        gradient_tracking.db_mtl_weights, [[g] for g in gramians])):
+      lengths = np.sqrt(np.diag(gramian).astype(np.float64))
+      self.assertAllClose(weights * lengths,
+                          np.full(num_tasks, lengths.max()), rtol=1e-5)
+
   def test_scales_give_a_gradient_the_length_of_its_loss(self):
     jacobian = np.float32([[3, 4], [0, 0], [0, 2]])
     losses = np.float32([10, 1, 5])
