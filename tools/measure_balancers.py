@@ -17,6 +17,7 @@ import tensorflow as tf2
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import launching
+from mtl_graph.ops import excess_risks
 from mtl_graph.ops import gradient_balancing
 from mtl_graph.ops import gradient_cones
 from mtl_graph.ops import gradient_products
@@ -43,9 +44,9 @@ def _order(gramian, step):
 
 def _excess(gramian, jacobian, step):
   del gramian, step
-  risks = gradient_tracking.excess_risks(jacobian, jacobian ** 2).risks
+  risks = excess_risks.excess_risks(jacobian, jacobian ** 2).risks
   ones = tf.ones_like(risks)
-  return gradient_tracking.excess_mtl_weights(risks, ones, ones).weights
+  return excess_risks.excess_mtl_weights(risks, ones, ones).weights
 
 
 def _moco(gramian, jacobian, step):

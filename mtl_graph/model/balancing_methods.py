@@ -5,6 +5,7 @@ from typing import Callable, Dict, NamedTuple, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.ops import excess_risks
 from mtl_graph.ops import gradient_balancing
 from mtl_graph.ops import gradient_cones
 from mtl_graph.ops import gradient_products
@@ -197,9 +198,9 @@ def _db_mtl(message, seen) -> Found:
 
 
 def _excess_mtl(message, seen) -> Found:
-  found = [gradient_tracking.excess_risks(jacobian, sums)
+  found = [excess_risks.excess_risks(jacobian, sums)
            for jacobian, sums in zip(_jacobians(seen), seen.tracked)]
-  output = gradient_tracking.excess_mtl_weights(
+  output = excess_risks.excess_mtl_weights(
       tf.add_n([each.risks for each in found]), seen.memory["first_risks"],
       seen.memory["weights"], message.step_size)
   return Found(output.weights, {"weights": output.weights,

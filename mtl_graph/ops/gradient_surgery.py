@@ -223,10 +223,7 @@ def graddrop_direction(
     ValueError: If the number of tasks is unknown, or leaks are out of range or
       of another number.
   """
-  num_tasks = jacobian.shape.as_list()[0] if jacobian.shape.rank else None
-  if num_tasks is None:
-    raise ValueError(f"{name}: `jacobian` must have shape [T, ...] with a "
-                     f"known number of tasks, found {jacobian.shape}.")
+  num_tasks = shapes.num_tasks(jacobian, "jacobian", name)
   alike = isinstance(leaks, (int, float))
   leaks = [float(leaks)] * num_tasks if alike else list(leaks)
   if len(leaks) != num_tasks or not all(0 <= leak <= 1 for leak in leaks):

@@ -1,4 +1,4 @@
-"""Task weights that remember: MoCo, DB-MTL, SDMGrad and ExcessMTL.
+"""Task weights that remember: MoCo, DB-MTL and SDMGrad.
 
 What is remembered goes in and comes out as tensors; the caller keeps it.
 """
@@ -13,15 +13,6 @@ from mtl_graph.ops import shapes
 # weights: what each gradient is multiplied by, shape `[T]`.
 # simplex: the part to hand in at the next step, shape `[T]`.
 SdmGradOutput = collections.namedtuple("SdmGradOutput", ["weights", "simplex"])
-
-# risks: how far each task seems from its optimum, shape `[T]`.
-# squared_sums: sums of squares to hand in at the next step, shape `[T, ...]`.
-ExcessRisks = collections.namedtuple("ExcessRisks", ["risks", "squared_sums"])
-
-# weights: what each gradient is multiplied by, shape `[T]`.
-# initial_risks: what risks are compared with from now on, shape `[T]`.
-ExcessOutput = collections.namedtuple(
-    "ExcessOutput", ["weights", "initial_risks"])
 
 
 def project_to_simplex(
@@ -122,7 +113,7 @@ def track(
   Raises:
     ValueError: If a shape does not fit.
   """
-  num_tasks = _num_tasks(jacobian, "jacobian", name)
+  num_tasks = shapes.num_tasks(jacobian, "jacobian", name)
   shapes.check(tracked, jacobian.shape.as_list(), "tracked", name)
   shapes.check(scales, [num_tasks], "scales", name)
   with tf.name_scope(name):
@@ -172,7 +163,7 @@ def moco_weights(
   Raises:
     ValueError: If a shape does not fit.
   """
-  num_tasks = _num_tasks(gramian, "gramian", name)
+  num_tasks = shapes.num_tasks(gramian, "gramian", name)
   shapes.check(gramian, [num_tasks, num_tasks], "gramian", name)
   shapes.check(weights, [num_tasks], "weights", name)
   with tf.name_scope(name):
@@ -218,7 +209,7 @@ def moving_gradients(
   Raises:
     ValueError: If a shape does not fit.
   """
-  _num_tasks(jacobian, "jacobian", name)
+  shapes.num_tasks(jacobian, "jacobian", name)
   shapes.check(tracked, jacobian.shape.as_list(), "tracked", name)
   with tf.name_scope(name):
     found = tf.stop_gradient(jacobian)
@@ -297,7 +288,7 @@ def sdmgrad_weights(
   Raises:
     ValueError: If a shape does not fit.
   """
-  num_tasks = _num_tasks(products, "products", name)
+  num_tasks = shapes.num_tasks(products, "products", name)
   shapes.check(products, [num_tasks, num_tasks], "products", name)
   shapes.check(simplex, [num_tasks], "simplex", name)
   with tf.name_scope(name):
@@ -318,95 +309,3 @@ def sdmgrad_weights(
     weights = (found + lamda / num_tasks) / (1 + lamda)
     return SdmGradOutput(tf.cast(weights, products.dtype),
                          tf.cast(found, simplex.dtype))
-
-
-def excess_risks(
-    jacobian: tf.Tensor,
-    squared_sums: tf.Tensor,
-    epsilon: float = 1e-7,
-    name: str = "excess_risks") -> ExcessRisks:
-  """Estimates how far each task is from its optimum, as ExcessMTL does.
-
-  With the Hessian taken as the diagonal one of Adagrad,
-
-  ```
-    S_t <- S_t + g_t^2,    r_t = sum over elements of  g_t^2 / sqrt(S_t + eps)
-  ```
-
-  Risks of several variables add up.
-
-  See "Robust Multi-Task Learning with Excess Risks" by He et al., section 4.2
-  (https://arxiv.org/abs/2402.02009).
-
-  Args:
-    jacobian: Gradients, one per task along the first dimension, shape
-      `[T, ...]`.
-    squared_sums: Sums of squares so far, 0 at first, of the same shape.
-    epsilon: What keeps the root from zero.
-    name: Name scope of the op.
-
-  Returns:
-    An `ExcessRisks`.
-
-  Raises:
-    ValueError: If a shape does not fit.
-  """
-  _num_tasks(jacobian, "jacobian", name)
-  shapes.check(squared_sums, jacobian.shape.as_list(), "squared_sums", name)
-  with tf.name_scope(name):
-    squares = tf.stop_gradient(jacobian) ** 2
-    sums = squared_sums + squares
-    return ExcessRisks(
-        tf.reduce_sum(squares * tf.math.rsqrt(sums + epsilon),
-                      list(range(1, jacobian.shape.rank))), sums)
-
-
-def excess_mtl_weights(
-    risks: tf.Tensor,
-    initial_risks: tf.Tensor,
-    weights: tf.Tensor,
-    step_size: float = 0.01,
-    name: str = "excess_mtl_weights") -> ExcessOutput:
-  """Raises the weights of tasks that are far from their optimum.
-
-  ```
-    w_t <- w_t exp(step_size * r_t / r_t(first)),    sum_t w_t = T
-  ```
-
-  See "Robust Multi-Task Learning with Excess Risks" by He et al., section 4
-  (https://arxiv.org/abs/2402.02009); the sum is that of the authors' code as
-  LibMTL has it. A noisy task, whose loss stays large, earns no weight by that.
-
-  Args:
-    risks: Risks of this step, shape `[T]`, such as those of `excess_risks`.
-    initial_risks: Each task's first risk above 0; 0 until there was one, shape
-      `[T]`.
-    weights: Weights so far, 1 at first, shape `[T]`.
-    step_size: How fast weights move.
-    name: Name scope of the op.
-
-  Returns:
-    An `ExcessOutput`, of weights for this step and the next.
-
-  Raises:
-    ValueError: If the arguments are not vectors of one length.
-  """
-  num_tasks = _num_tasks(risks, "risks", name)
-  shapes.check(risks, [num_tasks], "risks", name)
-  shapes.check(initial_risks, [num_tasks], "initial_risks", name)
-  shapes.check(weights, [num_tasks], "weights", name)
-  with tf.name_scope(name):
-    risks = tf.stop_gradient(risks)
-    first = tf.where(initial_risks > 0, initial_risks, risks)
-    raised = tf.nn.softmax(tf.log(tf.stop_gradient(weights)) + step_size
-                           * tf.math.divide_no_nan(risks, first))
-    return ExcessOutput(num_tasks * raised, first)
-
-
-def _num_tasks(tensor, argument, op):
-  """Returns the size of a first dimension, which must be known."""
-  size = tensor.shape.as_list()[0] if tensor.shape.rank else None
-  if not size:
-    raise ValueError(f"{op}: `{argument}` must have shape [T, ...] with a "
-                     f"known number of tasks, found {tensor.shape}.")
-  return size

@@ -106,3 +106,24 @@ def check_pair(labels: tf.Tensor, estimates: tf.Tensor, argument: str,
                        f"found {tensor.shape}.")
   if labels.shape.rank is not None:
     check(estimates, labels.shape.as_list(), argument, op)
+
+
+def num_tasks(tensor: tf.Tensor, argument: str, op: str) -> int:
+  """Returns the size of the first dimension, T, which must be known.
+
+  Args:
+    tensor: The tensor to look at, of shape `[T, ...]`.
+    argument: Name of the argument, for the error.
+    op: Name of the op, for the error.
+
+  Returns:
+    T.
+
+  Raises:
+    ValueError: If it is not known.
+  """
+  size = tensor.shape.as_list()[0] if tensor.shape.rank else None
+  if not size:
+    raise ValueError(f"{op}: `{argument}` must have shape [T, ...] with a "
+                     f"known number of tasks, found {tensor.shape}.")
+  return size

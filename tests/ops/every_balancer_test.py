@@ -5,6 +5,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.ops import excess_risks
 from mtl_graph.ops import gradient_balancing
 from mtl_graph.ops import gradient_cones
 from mtl_graph.ops import gradient_surgery
@@ -25,8 +26,8 @@ def _tracked(jacobian, gramian, order, targets, simplex, step):
 
 
 def _excess(jacobian, simplex):
-  risks = gradient_tracking.excess_risks(jacobian, jacobian ** 2).risks
-  return gradient_tracking.excess_mtl_weights(
+  risks = excess_risks.excess_risks(jacobian, jacobian ** 2).risks
+  return excess_risks.excess_mtl_weights(
       risks, 1 + simplex, simplex, 0.5).weights
 
 
