@@ -2,6 +2,7 @@
 
 from typing import Collection, Sequence
 
+from mtl_graph import cluster_checks
 from mtl_graph import field_checks
 from mtl_graph import independent_checks
 from mtl_graph import joint_checks
@@ -59,6 +60,8 @@ def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
   for i, warm_start in enumerate(training.warm_start):
     _check_warm_start(warm_start, f"training.warm_start[{i}]", variables,
                       report)
+  if training.HasField("cluster"):
+    cluster_checks.check(training, report)
 
 
 def _check_length(training, report) -> None:

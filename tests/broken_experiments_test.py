@@ -19,6 +19,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from tests import broken_chains
+from tests import broken_clusters
 from tests import broken_experiments
 from tests import broken_features
 from tests import broken_files
@@ -48,7 +49,8 @@ _EXPERIMENTS = (
     + broken_labels.CASES + broken_layers.CASES + broken_optimizers.CASES
     + broken_selection.CASES + broken_sources.CASES + broken_training.CASES
     + broken_sharing.CASES + broken_chains.CASES + broken_independent.CASES
-    + broken_losses.CASES + broken_publishing.CASES + broken_serving.CASES)
+    + broken_clusters.CASES + broken_losses.CASES
+    + broken_publishing.CASES + broken_serving.CASES)
 _DATA_FILES = (
     broken_files.DATA_FILES + broken_records.CASES + broken_sources.DATA_FILES
     + broken_tables.CASES)

@@ -252,6 +252,9 @@ VARIANTS = (
         ("", "", "mixing { temperature: 2 }"),
         ("", "", "input { kind: STREAMED shuffle_buffer: 5 }"))),
     ("training.group[1].clipping={ value: 1 }",),
+    *((f"training.cluster={{ {strategy} {{}} }}",
+       "training.accumulate_batches=1") for strategy in (
+           "asynchronous", "synchronous", "all_reduce")),
     ("training.group[1].optimizer={ lazy_adam { learning_rate { constant: 1 } "
      "} }", "training.accumulate_batches=1"),
     *((_DEFAULT % (rule, "constant: 1"),) for rule in (

@@ -19,6 +19,8 @@ _FLOORS = {
     "mtl_graph.layers": 0,
     "mtl_graph.balancing_checks": 1,
     "mtl_graph.chain_checks": 1,
+    "mtl_graph.cluster": 1,
+    "mtl_graph.cluster_checks": 1,
     "mtl_graph.config": 1,
     "mtl_graph.data_checks": 1,
     "mtl_graph.evaluation_checks": 1,

@@ -23,6 +23,7 @@ import mtl_graph
 from mtl_graph import config
 from mtl_graph import outline
 from mtl_graph import validation
+from mtl_graph.protos import cluster_pb2
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import layers_pb2
 from mtl_graph.protos import model_pb2
@@ -129,10 +130,11 @@ def gather(fragments):
     text_format.Merge(fragment.text, message)
     # Groups must know every variable, cosines are one per pair of tasks, every
     # batch of a step is a network of its own, and some ways to make one loss do
-    # not go with counts.
+    # not go with counts, or not with a cluster.
     training = message.training
     alone = (fragment.replaced or training.group or
              training.summaries.gradient_cosine or
+             training.HasField("cluster") or
              training.accumulate_batches > 1 or
              training.joint.loss.WhichOneof("kind") in (
                  "grad_norm", "smooth_chebyshev"))
@@ -331,6 +333,7 @@ class RecipesTest(parameterized.TestCase):
          optimizers_pb2.LearningRate.DESCRIPTOR.oneofs_by_name["kind"]),
         ("initializer",
          layers_pb2.Initializer.DESCRIPTOR.oneofs_by_name["kind"]),
+        ("strategy", cluster_pb2.Cluster.DESCRIPTOR.oneofs_by_name["strategy"]),
         ("sharing", model_pb2.Model.DESCRIPTOR.oneofs_by_name["sharing"]),
         ("head", experiment_pb2.Experiment.DESCRIPTOR.fields_by_name["model"]
          .message_type.fields_by_name["task"].message_type
@@ -373,6 +376,9 @@ class EveryFieldTest(absltest.TestCase):
     experiments += [
         config.parse(f"training {{ default_optimizer {{ {cell} }} }}")
         for cell in table("optimizer")]
+    experiments += [
+        config.parse(f"training {{ cluster {{ {cell} }} }}")
+        for cell in table("strategy")]
     experiments += [
         config.parse("training { default_optimizer { adam { learning_rate { "
                      f"{cell} }} }} }} }}") for cell in table("learning_rate")]

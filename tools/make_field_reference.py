@@ -23,8 +23,8 @@ flags.DEFINE_boolean("check", False, "Compare only.", flag_values=_FLAGS)
 
 # The order in which a reader meets them.
 _FILES = ("experiment", "data", "features", "layers", "model", "sharing",
-          "training", "joint", "balancing", "optimizers", "evaluation",
-          "serving")
+          "training", "cluster", "joint", "balancing", "optimizers",
+          "evaluation", "serving")
 _TYPES = {
     descriptor_pb2.FieldDescriptorProto.TYPE_DOUBLE: "number",
     descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT: "number",

@@ -20,7 +20,7 @@ FREE = ("name", *(f"data.train.{field}" for field in _FILES),
         "data.validation", "data.test", "data.source.validation",
         "data.source.test", "training.num_steps", "training.num_epochs",
         "training.num_rounds", "training.independent.task.early_stopping",
-        "training.warm_start", "training.checkpoint",
+        "training.warm_start", "training.checkpoint", "training.cluster",
         "training.execution", "training.log_every_steps", "training.summaries",
         "evaluation", "serving")
 
