@@ -7,7 +7,7 @@ import collections
 import math
 import os
 import re
-from typing import Callable
+from typing import Callable, Optional
 
 from mtl_graph import config
 from mtl_graph import vocabularies
@@ -104,6 +104,15 @@ def names(messages, path, report, reserved=RESERVED_NAMES) -> None:
       report(where, f"found '{message.name}' a second time; allowed: each name "
              "once")
     seen.add(message.name)
+
+
+def regex_problem(pattern: str, replacement: str = "") -> Optional[str]:
+  """Returns why a regular expression and its replacement are none, or None."""
+  try:
+    re.compile(pattern).sub(replacement, "")
+  except (re.error, IndexError) as error:
+    return str(error)
+  return None
 
 
 def known_once(names_, known, path, what, report) -> None:

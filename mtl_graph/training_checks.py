@@ -9,6 +9,7 @@ from mtl_graph import joint_checks
 from mtl_graph import optimizer_checks
 from mtl_graph import ownership
 from mtl_graph import row_sets
+from mtl_graph import warm_start_checks
 from mtl_graph.protos import experiment_pb2
 
 
@@ -58,8 +59,8 @@ def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
       report("training.moving_average.decay", f"found {found}; allowed: above 0"
              " and below 1")
   for i, warm_start in enumerate(training.warm_start):
-    _check_warm_start(warm_start, f"training.warm_start[{i}]", variables,
-                      report)
+    warm_start_checks.check(warm_start, f"training.warm_start[{i}]", variables,
+                            report)
   if training.HasField("cluster"):
     cluster_checks.check(training, report)
 
@@ -97,33 +98,6 @@ def _check_dense(training, report) -> None:
       report(f"{path}.lazy_adam", "found it with accumulate_batches: "
              f"{training.accumulate_batches}; allowed: adam, or one batch per "
              "step")
-
-
-def _check_warm_start(warm_start, path, variables, report) -> None:
-  if not warm_start.checkpoint:
-    report(f"{path}.checkpoint", "found nothing; required")
-  for i, scope in enumerate(warm_start.scope):
-    if not any(ownership.within(v, scope) for v in variables):
-      ownership.report_scope(scope, variables, f"{path}.scope[{i}]", report)
-  for i, rename in enumerate(warm_start.rename):
-    _check_rename(rename, f"{path}.rename[{i}]", warm_start.scope,
-                  [r.here for r in warm_start.rename[:i]], variables, report)
-
-
-def _check_rename(rename, path, scopes, earlier, variables, report) -> None:
-  if not rename.saved:
-    report(f"{path}.saved", "found nothing; required")
-  here = rename.here
-  if not here:
-    report(f"{path}.here", "found nothing; required")
-  elif here in earlier:
-    report(f"{path}.here", f"found '{here}' a second time; allowed: each once")
-  elif not any(ownership.within(v, here) for v in variables):
-    ownership.report_scope(here, variables, f"{path}.here", report)
-  elif scopes and not any(ownership.within(here, s)
-                          or ownership.within(s, here) for s in scopes):
-    report(f"{path}.here", f"found '{here}', of which nothing is taken; "
-           f"allowed: what lies in `scope`: {', '.join(scopes)}")
 
 
 def _claim(training, variables, report):

@@ -179,6 +179,32 @@ WARM_START = (
            "training.warm_start[0].rename[0].saved: found 'trunc', a scope "
            "without variables in run/best/model.ckpt-1; allowed: one that has "
            "some; nearest: 'trunk'..."),
+    _start("start_by_rules_that_are_none",
+           f"{_RUN} rule [{{}}, {{ regex: '(' }}, {{ regex: 'a' replacement: "
+           "'\\\\1' }] ignore: '[' drop: ''",
+           "training.warm_start[0].rule[0].regex: found nothing; required",
+           "training.warm_start[0].rule[1].regex: found '(', of which ...",
+           "training.warm_start[0].rule[2].replacement: found '\\1', of which "
+           "invalid group reference 1 ...",
+           "training.warm_start[0].ignore[0]: found '[', of which ...",
+           "training.warm_start[0].drop[0]: found nothing; required", code=2),
+    _start("start_by_a_preset_twice",
+           f"{_RUN} preset: [KERNEL_BIAS, KERNEL_BIAS]",
+           "training.warm_start[0].preset[1]: found KERNEL_BIAS a second time; "
+           "allowed: each once", code=2),
+    _start("start_by_a_rule_in_vain", f"{_RUN} rule {{ regex: '^net/' }}",
+           "training.warm_start[0].rule[0].regex: found '^net/', which matches "
+           "no variable; allowed: a regular expression that does, of ..."),
+    _start("start_without_what_is_wanted",
+           f"{_RUN} missing: ERROR drop: '^trunk/'",
+           "training.warm_start[0].missing: found ERROR, where "
+           "run/best/model.ckpt-1 lacks trunk/dense/kernel, trunk/dense/bias; "
+           "allowed: a checkpoint with all of them, rules that make their "
+           "names, `scope`, WARN or INITIALIZE"),
+    _start("start_of_other_shapes_refused", f"{_RUN} shape_mismatch: ERROR",
+           "training.warm_start[0].shape_mismatch: found ERROR, where "
+           "run/best/model.ckpt-1 has other shapes: trunk/dense/kernel (...",
+           sets=("model.hard_sharing.trunk.layer[0].dense.units=7",)),
     _start("start_from_a_missing_folder", "checkpoint: 'runs/nowhere'",
            _NO_CHECKPOINT("runs/nowhere")),
     _start("start_from_an_empty_folder", "checkpoint: 'empty'",

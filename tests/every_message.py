@@ -134,7 +134,9 @@ training {
   moving_average { decay: 0.9 }
   warm_start {
     checkpoint: "runs/other" scope: "trunk"
-    rename { saved: "column/yes" here: "trunk" }
+    rename { saved: "column/yes" here: "trunk" } missing: WARN
+    rule { regex: "^net/" replacement: "trunk/" } ignore: "a" drop: "b"
+    preset: KERNEL_BIAS shape_mismatch: SLICE
   }
 }
 evaluation {

@@ -48,6 +48,7 @@ _FLOORS = {
     "mtl_graph.training_checks": 1,
     "mtl_graph.validation": 1,
     "mtl_graph.vocabularies": 1,
+    "mtl_graph.warm_start_checks": 1,
     "mtl_graph.data": 2,
     "mtl_graph.model": 2,
     "mtl_graph.checkpoints": 3,

@@ -56,6 +56,7 @@ IN_LOG = {
     "Rows to leave out.": r"train [\d,]+ \([\d,]+ dropped",
     "Classes out of balance.": r"an epoch as resampled",
     "Start from another run.": r"starting from runs/shop/",
+    "Start from a checkpoint of old.": r"  sliced: tower/bought/dense/kernel",
     "Crosses, wide and deep.": r"wide/clicked/match_by_heart/weights +200x1",
     "One table for several features.": r"embedding/goods/embeddings +21x3",
     "Losses on different scales.": r"learned uncertainty:",

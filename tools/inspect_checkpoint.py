@@ -50,7 +50,7 @@ def _inspect(words):
     raise flags.Error(f"found '{' '.join(words)}'; {_ALLOWED}")
   launching.start_tensorflow()
   from mtl_graph.porting import checkpoint_comparison
-  from mtl_graph.porting import checkpoint_reader
+  from mtl_graph.checkpoints import checkpoint_reader
   from mtl_graph.porting import checkpoint_report
   if words[0] == "diff":
     found = checkpoint_comparison.diff(*map(checkpoint_reader.Reader, words[1:]))

@@ -20,8 +20,7 @@ from absl import flags
 from mtl_graph import config
 from mtl_graph import launching
 from mtl_graph import validation
-from mtl_graph.porting import python_files
-from mtl_graph.porting import renaming
+from mtl_graph.checkpoints import renaming
 
 _FLAGS = flags.FlagValues()
 flags.DEFINE_string("output", None, "Path of the new checkpoint, without "
@@ -65,7 +64,7 @@ def _rename(words):
       _patterns("ignore"), _patterns("drop"), _FLAGS.preset,
       _FLAGS.strip_scope.strip("/"), _FLAGS.add_scope.strip("/"), _groups())
   launching.start_tensorflow()
-  from mtl_graph.porting import checkpoint_reader
+  from mtl_graph.checkpoints import checkpoint_reader
   from mtl_graph.porting import checkpoint_writer
   if _FLAGS.output:
     checkpoint_writer.check_new(_FLAGS.output)
@@ -85,7 +84,7 @@ def _map():
     with open(_FLAGS.map, encoding="utf-8") as file:
       return renaming.parse_map(file.read(), _FLAGS.map)
   except (OSError, UnicodeDecodeError) as error:
-    raise python_files.PortingError(
+    raise renaming.RenamingError(
         f"--map: '{_FLAGS.map}' cannot be read: "
         f"{getattr(error, 'strerror', None) or error}") from error
 

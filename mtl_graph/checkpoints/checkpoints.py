@@ -249,7 +249,8 @@ def newest(model_dir: str) -> Optional[str]:
   """
   found = [p for p in (latest(model_dir),
                        latest(os.path.join(model_dir, "best"))) if p]
-  return max(found, key=step_of) if found else None
+  # One alone may be of another project, and bear no step.
+  return max(found, key=step_of) if len(found) > 1 else next(iter(found), None)
 
 
 def remains(model_dir: str) -> List[str]:

@@ -9,8 +9,8 @@ from mtl_graph import outline
 from mtl_graph import ownership
 from mtl_graph import vocabularies
 from mtl_graph.model import variable_groups
-from mtl_graph.porting import checkpoint_groups
-from mtl_graph.porting import checkpoint_reader
+from mtl_graph.checkpoints import checkpoint_groups
+from mtl_graph.checkpoints import checkpoint_reader
 from mtl_graph.protos import experiment_pb2
 
 

@@ -6,8 +6,8 @@ from typing import Any, Dict, List
 import numpy as np
 
 from mtl_graph.porting import checkpoint_comparison
-from mtl_graph.porting import checkpoint_groups
-from mtl_graph.porting import checkpoint_reader
+from mtl_graph.checkpoints import checkpoint_groups
+from mtl_graph.checkpoints import checkpoint_reader
 
 
 def contents(reader: checkpoint_reader.Reader) -> List[Dict[str, Any]]:

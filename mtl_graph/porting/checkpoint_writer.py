@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.checkpoints import checkpoints
-from mtl_graph.porting import checkpoint_reader
-from mtl_graph.porting import renaming
+from mtl_graph.checkpoints import checkpoint_reader
+from mtl_graph.checkpoints import renaming
 
 
 def check_new(output: str) -> None:

@@ -1,36 +1,57 @@
 """Starts a run from the checkpoints of other ones."""
 
 import os
-from typing import (Dict, Iterable, List, Mapping, NamedTuple, Optional,
-                    Sequence, Tuple)
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph import outline
-from mtl_graph import ownership
+from mtl_graph.checkpoints import checkpoint_reader
 from mtl_graph.checkpoints import checkpoints as checkpoints_lib
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.model import averages
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import features_pb2
 from mtl_graph.protos import training_pb2
+from mtl_graph.training import warm_start_names
 
-# What a new run begins by itself, whatever the other one's checkpoint has.
-_OWN = ("global_step", "run_state", "iterations/", "task_weighting/")
-_STATISTICS = "statistics/"
-_OPTIMIZER = "optimizer/"
+_WARM_START = training_pb2.WarmStart
+_STATISTICS = warm_start_names.STATISTICS
+
+
+class Source(NamedTuple):
+  """What a run has taken over from one checkpoint.
+
+  Attributes:
+    path: Path of the checkpoint.
+    is_foreign: Whether it is of another project, which has no vocabularies.
+    restored: Where it comes from by names here, of what was taken as it is.
+    sliced: Both shapes, as text, of what was taken in part.
+    skipped: Both shapes, as text, of what has another shape there.
+    missing: The nearest name there, as text, of what is not there.
+    warnings: Lines on what is missing, where that is to be warned of.
+    unused: Names there that nothing was taken from; no optimizers' state.
+  """
+  path: str
+  is_foreign: bool
+  restored: Dict[str, str]
+  sliced: Dict[str, str]
+  skipped: Dict[str, str]
+  missing: Dict[str, str]
+  warnings: List[str]
+  unused: List[str]
 
 
 class Restored(NamedTuple):
   """What a run has taken over.
 
   Attributes:
-    sources: Of each checkpoint, in their order, its path and the names of the
-      variables that were wanted of it and are not in it.
+    sources: A `Source` for each checkpoint, in their order.
     fresh: Names of the variables that were wanted and start anew.
   """
-  sources: List[Tuple[str, List[str]]]
+  sources: List[Source]
   fresh: List[str]
 
 
@@ -51,7 +72,7 @@ def experiments(experiment: experiment_pb2.Experiment
   """
   found = []
   for i, message in enumerate(experiment.training.warm_start):
-    saved = compatibility.experiment_of(checkpoint_of(message, i))
+    saved = _experiment_of(checkpoint_of(message, i))
     tasks = {f"head/{task.name}": task for task in saved.model.task}
     found.append(experiment_pb2.Experiment())
     for feature in experiment.data.feature:
@@ -63,19 +84,30 @@ def experiments(experiment: experiment_pb2.Experiment
           copy.name = feature.name
     for task in experiment.model.task:
       head = f"head/{task.name}"
-      earlier = tasks.get(_saved_name(head, message))
+      earlier = tasks.get(warm_start_names.saved_name(head, message))
       if earlier is not None and (i == 0 or any(
-          _takes_of(message, s) for s in (head, f"wide/{task.name}"))):
+          warm_start_names.takes_of(message, scope)
+          for scope in (head, f"wide/{task.name}"))):
         copy = found[-1].model.task.add()
         copy.CopyFrom(earlier)
         copy.name = task.name
   return found
 
 
+def _experiment_of(path):
+  """Returns the experiment of a checkpoint; an empty one if it is foreign."""
+  return (experiment_pb2.Experiment() if _is_foreign(path)
+          else compatibility.experiment_of(path))
+
+
+def _is_foreign(path):
+  return not checkpoints_lib.read_state(path)
+
+
 def _saved_feature(feature, message, saved) -> Optional[features_pb2.Feature]:
   """Returns the feature whose categories have the rows that are taken."""
   table = outline.table_of(feature)
-  renamed = _saved_name(table, message)
+  renamed = warm_start_names.saved_name(table, message)
   return next((f for f in saved if (
       f.name == feature.name if renamed == table
       else outline.table_of(f) == renamed)), None)
@@ -87,7 +119,7 @@ def _goes_by(feature, message, tasks) -> bool:
     return True  # One-hot: layers have a row per category.
   scopes = [outline.table_of(feature)]
   scopes += [f"wide/{task.name}/{feature.name}" for task in tasks]
-  return any(_takes_of(message, scope) for scope in scopes)
+  return any(warm_start_names.takes_of(message, scope) for scope in scopes)
 
 
 def checkpoint_of(message: training_pb2.WarmStart, number: int) -> str:
@@ -131,35 +163,41 @@ def restore(messages: Sequence[training_pb2.WarmStart],
     A `Restored`.
 
   Raises:
-    CheckpointError: If there is no such checkpoint, it cannot be read, has
-      none of the variables wanted, or nothing in a scope that is renamed.
+    CheckpointError: If there is no such checkpoint, it cannot be read, rules do
+      not fit it, it has none of the variables wanted, nothing in a scope that
+      is renamed, or not what a run insists on.
   """
   with session.graph.as_default():
     variables = {v.op.name: v for v in tf.global_variables()}
-    owners = {a.op.name: v.op.name for a, v in averages.pairs()}
+    averaged = {a.op.name: v.op.name for a, v in averages.pairs()}
+  owners = dict(averaged)
   for name in variables:
-    state = _behind_group(name)
+    state = warm_start_names.behind_group(name)
     if state is not None and "/" in state:
       owners[name] = state.rpartition("/")[0]
   sources, wanted = [], set()
   origins = {}  # Name to the number of the message it was restored by.
   for i, message in enumerate(messages):
-    path = checkpoint_of(message, i)
-    saved = checkpoints_lib.shapes_in(path)
-    _check_renames(message, f"training.warm_start[{i}]", path, saved)
-    names = _wanted(message, variables, saved)
+    field_path, path = f"training.warm_start[{i}]", checkpoint_of(message, i)
+    saved = warm_start_names.renamed(message, field_path, path,
+                                     checkpoints_lib.shapes_in(path))
+    names = warm_start_names.wanted(message, variables, saved.rows)
     names = {here: there for here, there in names.items()
              if not (here.startswith(_STATISTICS) and here in origins)}
-    missing = checkpoints.restore_matching(session, path, names)
-    asked = [n for n in names if not n.startswith((_STATISTICS, _OPTIMIZER))]
-    if set(asked) <= set(missing):
+    source = _compare(message, path, names, variables, saved)
+    _check_strict(message, field_path, source, averaged)
+    asked = [n for n in names if not n.startswith(
+        (_STATISTICS, warm_start_names.OPTIMIZER))]
+    taken = {**source.restored, **source.sliced}
+    if not set(asked) & set(taken):
       raise checkpoints_lib.CheckpointError(
-          f"training.warm_start[{i}]: {path} has none of the variables wanted, "
+          f"{field_path}: {path} has none of the variables wanted, "
           f"such as {', '.join(names[n] for n in asked[:3])}; allowed: a "
           "checkpoint with at least one of them in the same shape")
-    sources.append((path, missing))
+    _load(checkpoints, session, variables, saved, source, names)
+    sources.append(source)
     wanted.update(names)
-    origins.update((n, i) for n in names if n not in missing)
+    origins.update((n, i) for n in taken)
   stale = [n for n, owner in owners.items()
            if n in origins and origins[n] != origins.get(owner)]
   session.run([variables[n].initializer for n in stale])
@@ -167,84 +205,106 @@ def restore(messages: Sequence[training_pb2.WarmStart],
                             and (n not in origins or n in stale)])
 
 
+def _compare(message, path, names, variables, saved) -> Source:
+  """Says what of the wanted variables a checkpoint has."""
+  source = Source(path, _is_foreign(path), {}, {}, {}, {}, [], [])
+  unused = warm_start_names.unused(names.values(), saved.rows)
+  source.unused.extend(part for name in unused
+                       for part in saved.rows[name].sources)
+  for name, there in names.items():
+    here = variables[name].shape.as_list()
+    if there not in saved.shapes:
+      source.missing[name] = config.nearest(there, unused)
+    elif saved.shapes[there] == here:
+      parts = saved.rows[there].sources
+      source.restored[name] = (parts[0] if len(parts) == 1
+                               else f"{len(parts)} parts of {there}")
+    else:
+      both = f"{saved.shapes[there]} there, {here} here"
+      in_part = (message.shape_mismatch == training_pb2.SLICE
+                 and len(here) == len(saved.shapes[there])
+                 and not name.startswith(_STATISTICS))
+      (source.sliced if in_part else source.skipped)[name] = both
+  return source
+
+
+def _check_strict(message, field_path, source, averaged) -> None:
+  """Raises where a run insists on what the checkpoint has not."""
+  skipped = {name: both for name, both in source.skipped.items()
+             if not name.startswith(_STATISTICS)}
+  if skipped and message.shape_mismatch != training_pb2.SKIP:
+    kind = training_pb2.ShapeMismatch.Name(message.shape_mismatch)
+    raise checkpoints_lib.CheckpointError(
+        f"{field_path}.shape_mismatch: found {kind}, where {source.path} has "
+        "other shapes: " + ", ".join(
+            f"{name} ({both})" for name, both in skipped.items())
+        + "; allowed: " + ("as many dimensions, or SKIP"
+                           if kind == "SLICE" else "the same, SKIP or SLICE"))
+  missing = {name: nearest for name, nearest in source.missing.items()
+             if name not in averaged and not name.startswith(_STATISTICS)}
+  if missing and message.missing == _WARM_START.ERROR:
+    raise checkpoints_lib.CheckpointError(
+        f"{field_path}.missing: found ERROR, where {source.path} lacks "
+        + ", ".join(name + nearest.replace("; ", " (", 1) + ")" * bool(nearest)
+                    for name, nearest in missing.items())
+        + "; allowed: a checkpoint with all of them, rules that make their "
+        "names, `scope`, WARN or INITIALIZE")
+  if message.missing == _WARM_START.WARN:
+    source.warnings.extend(
+        f"warning: {field_path}: {source.path} lacks {name}{nearest}; it "
+        "starts from its initial value" for name, nearest in missing.items())
+
+
+def _load(checkpoints, session, variables, saved, source, names) -> None:
+  """Gives variables the values that a checkpoint has for them."""
+  whole = {name: there for name, there in source.restored.items()
+           if len(saved.rows[names[name]].sources) == 1}
+  checkpoints.restore_matching(session, source.path, whole)
+  reader = checkpoint_reader.Reader(source.path)
+  for name in [*source.restored, *source.sliced]:
+    if name in whole:
+      continue
+    variable, row = variables[name], saved.rows[names[name]]
+    parts = [reader.value(part) for part in row.sources]
+    value = parts[0] if len(parts) == 1 else np.concatenate(parts, row.axis)
+    if name in source.sliced:
+      common = tuple(slice(min(a, b)) for a, b in zip(
+          value.shape, variable.shape.as_list()))
+      whole_value = np.array(session.run(variable))
+      whole_value[common] = value[common]
+      value = whole_value
+    session.run(variable.initializer, {variable.initializer.inputs[1]:
+                                       value.astype(
+                                           variable.dtype.as_numpy_dtype)})
+
+
 def describe(restored: Restored) -> List[str]:
   """Returns what the log says of what a run has taken over, a line each."""
-  lines = [f"starting from {path}"
-           + (f"; not in it: {', '.join(missing)}" if missing else "")
-           for path, missing in restored.sources]
-  if len(lines) > 1:
+  lines = []
+  for source in restored.sources:
+    absent = [*source.missing, *source.skipped]
+    lines.append(f"starting from {source.path}" + (
+        f"; not in it: {', '.join(absent)}" if absent else ""))
+    if source.is_foreign:
+      lines.append(
+          "  it is of another project: rows of embeddings and classes count as "
+          "those of this experiment's vocabularies; inputs are normalized by "
+          "these rows")
+    others = [f"{here} from {there}" for here, there in source.restored.items()
+              if here != there]
+    lines.append(f"  restored: {len(source.restored)} variables" + (
+        f"; under another name: {', '.join(others)}" if others else ""))
+    for what, found in (("sliced", source.sliced), ("skipped", source.skipped)):
+      if found:
+        lines.append(f"  {what}: " + ", ".join(
+            f"{name} ({both})" for name, both in found.items()))
+    for what, names in (("missing", source.missing), ("unused", source.unused)):
+      if names:
+        lines.append(f"  {what}: {', '.join(names)}")
+    lines += source.warnings
+  if len(restored.sources) > 1:
     lines.append("starting from none of them: "
                  + (", ".join(restored.fresh) or "nothing"))
+  else:
+    lines.append(f"  initialized: {', '.join(restored.fresh) or 'nothing'}")
   return lines
-
-
-def _wanted(message, names: Iterable[str], saved: Iterable[str]
-            ) -> Dict[str, str]:
-  """Returns the variables that are wanted, with their names in a checkpoint."""
-  by_state = {}  # Optimizers' state without its group to full names.
-  for name in saved:
-    by_state.setdefault(_behind_group(name), []).append(name)
-  result = {}
-  for name in names:
-    state = _behind_group(name)
-    if name.startswith(_OWN):
-      continue
-    if name.startswith(_STATISTICS):
-      # What is normalized otherwise means something else to the network.
-      result[name] = name
-    elif state is None:
-      if _takes(message, name):
-        result[name] = _saved_name(name, message)
-    elif message.optimizer_state and (
-        "/" not in state or _takes(message, state)):
-      there = _saved_name(state, message)
-      group = name[:len(name) - len(state)]
-      # Another run may have had the variable in a group of another name.
-      others = by_state.get(there, []) if "/" in state else []
-      result[name] = (others[0] if len(others) == 1 else group + there)
-  return result
-
-
-def _behind_group(name: str) -> Optional[str]:
-  """Returns what of an optimizer's state a name is of, without its group.
-
-  It is "beta1_power" of "optimizer/a/beta1_power", "head/a/kernel/Adam" of
-  "optimizer/a/head/a/kernel/Adam", and None of what is no such state.
-  """
-  if not name.startswith(_OPTIMIZER):
-    return None
-  return name[len(_OPTIMIZER):].partition("/")[2]
-
-
-def _takes(message, name: str) -> bool:
-  """Returns whether a variable lies in a scope that is taken."""
-  return not message.scope or any(
-      ownership.within(name, scope) for scope in message.scope)
-
-
-def _takes_of(message, scope: str) -> bool:
-  """Returns whether something in a scope is taken, as far as scopes say."""
-  return _takes(message, scope) or any(
-      ownership.within(taken, scope) for taken in message.scope)
-
-
-def _saved_name(name: str, message: training_pb2.WarmStart) -> str:
-  """Returns what a variable of this run is called in the checkpoint."""
-  renames = [r for r in message.rename if ownership.within(name, r.here)]
-  if not renames:
-    return name
-  closest = max(renames, key=lambda rename: len(rename.here))
-  return closest.saved + name[len(closest.here):]
-
-
-def _check_renames(message, field_path: str, path: str,
-                   saved: Mapping[str, Sequence[int]]) -> None:
-  """Raises where a scope that is renamed is not in the checkpoint at all."""
-  there = [n for n in saved if _behind_group(n) is None
-           and not n.startswith(_OWN)]
-  for j, rename in enumerate(message.rename):
-    if not any(ownership.within(name, rename.saved) for name in there):
-      raise checkpoints_lib.CheckpointError(
-          f"{field_path}.rename[{j}].saved: found '{rename.saved}', a scope "
-          f"without variables in {path}; allowed: one that has some"
-          + config.nearest(rename.saved, ownership.scopes_of(there)))

@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph.porting import checkpoint_comparison
-from mtl_graph.porting import checkpoint_reader
+from mtl_graph.checkpoints import checkpoint_reader
 from tools import inspect_checkpoint
 
 EXPERIMENT = "protos/examples/document.pbtxt"

@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 
 import mtl_graph
 from mtl_graph.layers import dense
-from mtl_graph.porting import checkpoint_reader
+from mtl_graph.checkpoints import checkpoint_reader
 from tools import rename_checkpoint
 
 X = np.random.RandomState(0).randn(64, 5).astype(np.float32)

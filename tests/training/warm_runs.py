@@ -56,12 +56,12 @@ def make_rows(seed, cities=("oslo", "bern", "rome"), mean=0):
           "a": (x > mean).astype(int), "b": 2 * x}
 
 
-def train(folder, *overrides, rows=None, log=lambda line: None):
-  experiment = config.parse(TEXT)
+def train(folder, *overrides, rows=None, log=lambda line: None, text=TEXT):
+  experiment = config.parse(text)
   for assignment in overrides:
     config.override(experiment, assignment)
   arrays = {"train": make_rows(0) if rows is None else rows,
-            "validation": make_rows(1)}
+            "validation": make_rows(1) if text is TEXT else rows}
   validation.check(experiment, arrays)
   return loop.train(experiment, folder, arrays, log=log)
 
@@ -79,7 +79,7 @@ def values(path):
           for name in reader.get_variable_to_shape_map()}
 
 
-def at_start(*overrides, rows=None):
+def at_start(*overrides, rows=None, text=TEXT):
   """Stops a run before its first step; returns values, experiment and log."""
   lines = []
 
@@ -90,7 +90,7 @@ def at_start(*overrides, rows=None):
 
   with tempfile.TemporaryDirectory() as folder:
     try:
-      train(folder, *overrides, rows=rows, log=log)
+      train(folder, *overrides, rows=rows, log=log, text=text)
     except loop.Interrupted:
       pass
     path = checkpoints.newest(folder)

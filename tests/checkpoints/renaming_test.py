@@ -3,9 +3,8 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 
-from mtl_graph.porting import checkpoint_groups
-from mtl_graph.porting import python_files
-from mtl_graph.porting import renaming
+from mtl_graph.checkpoints import checkpoint_groups
+from mtl_graph.checkpoints import renaming
 
 ADAM = {"a/w": [2, 3], "a/w/Adam": [2, 3], "a/w/Adam_1": [2, 3], "b/w": [3],
         "b/w/Adam": [3], "b/w/Adam_1": [3], "beta1_power": [],
@@ -154,13 +153,13 @@ class PlanTest(parameterized.TestCase):
       ("empty", ["a"], dict(rules=[("a", "")]), "'', the new name of a"),
   )
   def test_refused(self, shapes, rules, message):
-    with self.assertRaisesRegex(python_files.PortingError, message) as raised:
+    with self.assertRaisesRegex(renaming.RenamingError, message) as raised:
       planned(shapes, **rules)
     self.assertNotIn("\n", str(raised.exception))
 
   @parameterized.parameters("a", "=>b", "(=>b", r"(a)=>\2", r"a=>\g<x>")
   def test_bad_rule(self, text):
-    with self.assertRaisesRegex(python_files.PortingError,
+    with self.assertRaisesRegex(renaming.RenamingError,
                                 "--rule: found .*; allowed: regex=>"):
       renaming.parse_rule(text)
 
@@ -168,7 +167,7 @@ class PlanTest(parameterized.TestCase):
     self.assertEqual(renaming.parse_map("# x\na b\n\nc => d # e\n", "m"),
                      {"a": "b", "c": "d"})
     for text in ("a", "a b c", "a b\na c"):
-      with self.assertRaisesRegex(python_files.PortingError, r"m:\d: found"):
+      with self.assertRaisesRegex(renaming.RenamingError, r"m:\d: found"):
         renaming.parse_map(text, "m")
 
   def test_table(self):

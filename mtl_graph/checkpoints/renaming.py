@@ -5,9 +5,9 @@ import re
 from typing import (Callable, Collection, Dict, Iterable, List, Mapping,
                     NamedTuple, Optional, Sequence, Tuple)
 
+from mtl_graph import field_checks
 from mtl_graph import ownership
-from mtl_graph.porting import checkpoint_groups
-from mtl_graph.porting import python_files
+from mtl_graph.checkpoints import checkpoint_groups
 
 _KERNEL_BIAS = ((r"(^|/)weights(?=/|$)", r"\1kernel"),
                 (r"(^|/)biases(?=/|$)", r"\1bias"))
@@ -26,6 +26,15 @@ PRESETS: Dict[str, Sequence[Tuple[str, str]]] = collections.OrderedDict([
     ("averages_to_variables", ()),
     ("drop_slots", ()),
 ])
+
+
+# Says where a rule was stated: its kind, such as "rule", and its number or
+# preset.
+Place = Callable[[str, object], str]
+
+
+class RenamingError(Exception):
+  """Rules that are none, or that do not fit a checkpoint."""
 
 
 class Rules(NamedTuple):
@@ -72,35 +81,31 @@ def parse_rule(text: str) -> Tuple[str, str]:
   """Returns the two sides of "regex=>replacement".
 
   Raises:
-    PortingError: If it is none.
+    RenamingError: If it is none.
   """
   pattern, arrow, replacement = text.partition("=>")
-  try:
-    if not arrow or not pattern:
-      raise re.error("there is no 'regex=>replacement'")
-    re.compile(pattern).sub(replacement, "")
-  except (re.error, IndexError) as error:
-    raise python_files.PortingError(
-        f"--rule: found '{text}', of which {error}; allowed: "
-        "regex=>replacement, as '^model/(.*)=>\\1'") from error
+  problem = ("there is no 'regex=>replacement'" if not arrow or not pattern
+             else field_checks.regex_problem(pattern, replacement))
+  if problem:
+    raise RenamingError(
+        f"--rule: found '{text}', of which {problem}; allowed: "
+        "regex=>replacement, as '^model/(.*)=>\\1'")
   return pattern, replacement
 
 
 def parse_pattern(pattern: str, flag: str) -> None:
-  """Raises a PortingError if a regular expression of a flag is none."""
-  try:
-    re.compile(pattern)
-  except re.error as error:
-    raise python_files.PortingError(
-        f"--{flag}: found '{pattern}', of which {error}; allowed: a regular "
-        "expression") from error
+  """Raises a RenamingError if a regular expression of a flag is none."""
+  problem = field_checks.regex_problem(pattern)
+  if problem:
+    raise RenamingError(f"--{flag}: found '{pattern}', of which {problem}; "
+                        "allowed: a regular expression")
 
 
 def parse_map(text: str, path: str) -> Dict[str, str]:
   """Reads a map file: an old and a new name a line, # for remarks.
 
   Raises:
-    PortingError: If a line is none, or an old name has two new ones.
+    RenamingError: If a line is none, or an old name has two new ones.
   """
   found = {}
   for number, line in enumerate(text.splitlines(), 1):
@@ -108,14 +113,19 @@ def parse_map(text: str, path: str) -> Dict[str, str]:
     if not words:
       continue
     if len(words) != 2 or words[0] in found:
-      raise python_files.PortingError(
+      raise RenamingError(
           f"{path}:{number}: found '{line.strip()}'; allowed: one old name and "
           "its new one, each old name once")
     found[words[0]] = words[1]
   return found
 
 
-def plan(shapes: Mapping[str, Sequence[int]], rules: Rules) -> List[Row]:
+def _flag(kind, which):
+  return f"--{kind}={which}" if kind == "preset" else f"--{kind}"
+
+
+def plan(shapes: Mapping[str, Sequence[int]], rules: Rules,
+         place: Place = _flag) -> List[Row]:
   """Says what becomes of every variable of a checkpoint.
 
   In this order: what is dropped; parts are put together; averages take their
@@ -125,21 +135,22 @@ def plan(shapes: Mapping[str, Sequence[int]], rules: Rules) -> List[Row]:
   Args:
     shapes: Shapes by name.
     rules: The rules.
+    place: Says in errors where a rule was stated; unset: by which flag.
 
   Returns:
     A row per variable, in the order of the old names.
 
   Raises:
-    PortingError: If a rule or a name matches nothing, two variables would get
+    RenamingError: If a rule or a name matches nothing, two variables would get
       one name, or parts do not fit.
   """
-  _check_used(shapes, rules)
+  _check_used(shapes, rules, place)
   rows = [Row((name,), name, 0, "") for name in sorted(shapes)]
   rows = _drop(rows, lambda name: _any(rules.drop, name), "dropped")
   if "merge_partitions" in rules.presets:
-    rows = _merge(rows, shapes)
+    rows = _merge(rows, shapes, place)
   if "averages_to_variables" in rules.presets:
-    rows = _averages(rows)
+    rows = _averages(rows, place)
   kinds = _kinds(rows)
   if "drop_slots" in rules.presets:
     rows = _drop(rows, lambda name: kinds[name].kind in ("slot", "power"),
@@ -164,24 +175,24 @@ def _kinds(rows):
   return {name: checkpoint_groups.kind_of(name, names) for name in names}
 
 
-def _check_used(shapes, rules):
+def _check_used(shapes, rules, place):
   """Raises where a rule matches nothing: it has a slip of the pen."""
-  for flag, patterns in (("rule", [p for p, _ in rules.rules]),
+  for kind, patterns in (("rule", [p for p, _ in rules.rules]),
                          ("ignore", rules.ignore), ("drop", rules.drop)):
-    for pattern in patterns:
+    for i, pattern in enumerate(patterns):
       # A rule may match only what an earlier one made of a name.
       if not any(re.search(pattern, name) for name in _seen(shapes, rules)):
-        raise python_files.PortingError(
-            f"--{flag}: found '{pattern}', which matches no variable; allowed: "
-            f"a regular expression that does, of {_some(shapes)}")
+        raise RenamingError(
+            f"{place(kind, i)}: found '{pattern}', which matches no variable; "
+            f"allowed: a regular expression that does, of {_some(shapes)}")
   for name in rules.names:
     if name not in shapes:
-      raise python_files.PortingError(
+      raise RenamingError(
           f"--map: found '{name}', which is not in the checkpoint; allowed: "
           f"{_some(shapes)}")
   if rules.strip_scope and not any(
       ownership.within(name, rules.strip_scope) for name in shapes):
-    raise python_files.PortingError(
+    raise RenamingError(
         f"--strip_scope: found '{rules.strip_scope}', a scope without "
         f"variables; allowed: one of {_some(ownership.scopes_of(shapes))}")
 
@@ -208,7 +219,7 @@ def _drop(rows, test: Callable[[str], bool], note):
           for row in rows]
 
 
-def _merge(rows, shapes):
+def _merge(rows, shapes, place):
   """Puts parts together along the one axis in which they may differ."""
   parts = collections.defaultdict(dict)
   for row in rows:
@@ -222,8 +233,8 @@ def _merge(rows, shapes):
   for whole, numbered in parts.items():
     names = [numbered[i] for i in sorted(numbered)]
     if sorted(numbered) != list(range(len(numbered))):
-      raise python_files.PortingError(
-          f"--preset=merge_partitions: '{whole}' has parts "
+      raise RenamingError(
+          f"{place('preset', 'merge_partitions')}: '{whole}' has parts "
           f"{sorted(numbered)}; allowed: all of them from 0 on")
     sizes = [list(shapes[name]) for name in names]
     axes = [axis for axis in range(len(sizes[0]))
@@ -231,23 +242,24 @@ def _merge(rows, shapes):
                    ) > 1]
     if any(len(size) != len(sizes[0]) for size in sizes) or len(axes) > 1 or (
         not sizes[0]):
-      raise python_files.PortingError(
-          f"--preset=merge_partitions: the parts of '{whole}' have shapes "
-          f"{sizes}; allowed: shapes that differ in one axis at most")
+      raise RenamingError(
+          f"{place('preset', 'merge_partitions')}: the parts of '{whole}' have "
+          f"shapes {sizes}; allowed: shapes that differ in one axis at most")
     axis = axes[0] if axes else 0
     result.append(Row(tuple(names), whole, axis,
                       f"{len(names)} parts along axis {axis}"))
   return sorted(result, key=lambda row: row.sources)
 
 
-def _averages(rows):
+def _averages(rows, place):
   kinds = _kinds(rows)
   averaged = {kind.owner for kind in kinds.values()
               if kind.kind == "moving average"}
   if not averaged:
-    raise python_files.PortingError(
-        "--preset=averages_to_variables: found no moving average; allowed: a "
-        "checkpoint with names that end in /ExponentialMovingAverage")
+    raise RenamingError(
+        f"{place('preset', 'averages_to_variables')}: found no moving average; "
+        "allowed: a checkpoint with names that end in "
+        "/ExponentialMovingAverage")
   result = []
   for row in rows:
     kind = kinds.get(row.target)
@@ -295,7 +307,7 @@ def _to_groups(rows, kinds, groups):
   for power, numbered in powers.items():
     numbered.sort(key=lambda pair: pair[0])
     if len(numbered) not in (1, len(groups)):
-      raise python_files.PortingError(
+      raise RenamingError(
           f"--group: found {len(numbered)} variables {power} for "
           f"{len(groups)} groups; allowed: one, or one per group; --drop the "
           "others")
@@ -312,7 +324,7 @@ def _group_of(slot, groups):
   owners = [group for group, scopes in groups.items()
             if any(ownership.within(slot, scope) for scope in scopes)]
   if len(owners) != 1:
-    raise python_files.PortingError(
+    raise RenamingError(
         f"--group: '{slot}' is in {len(owners)} groups"
         f"{': ' + ', '.join(owners) if owners else ''}; allowed: one group per "
         "variable")
@@ -328,14 +340,14 @@ def _check_collisions(rows):
              if len(names) > 1}
   if clashes:
     target, names = sorted(clashes.items())[0]
-    raise python_files.PortingError(
+    raise RenamingError(
         f"'{target}' would be the new name of {', '.join(names)}"
         + (f", and {len(clashes) - 1} more names are taken twice"
            if len(clashes) > 1 else "")
-        + "; allowed: one variable per name; --drop the others")
+        + "; allowed: one variable per name; drop the others")
   for target in by_target:
     if not re.fullmatch(r"[A-Za-z0-9_.\\/>-]+", target):
-      raise python_files.PortingError(
+      raise RenamingError(
           f"'{target}', the new name of {by_target[target][0]}, is no name of "
           "a variable; allowed: letters, digits, '_', '.', '-' and '/'")
 
