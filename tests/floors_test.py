@@ -17,6 +17,7 @@ _FLOORS = {
     "mtl_graph.protos": 0,
     "mtl_graph.ops": 0,
     "mtl_graph.layers": 0,
+    "mtl_graph.compat": 0,
     "mtl_graph.balancing_checks": 1,
     "mtl_graph.chain_checks": 1,
     "mtl_graph.cluster": 1,
@@ -77,8 +78,8 @@ _NEIGHBOURS = {
     ("mtl_graph.evaluation", "mtl_graph.checkpoints"),
 }
 # What stands here builds the graph and never runs it.
-_BUILDERS = ("mtl_graph.ops", "mtl_graph.layers", "mtl_graph.data",
-             "mtl_graph.model")
+_BUILDERS = ("mtl_graph.ops", "mtl_graph.layers", "mtl_graph.compat",
+             "mtl_graph.data", "mtl_graph.model")
 _SESSION = re.compile(r"\w*Session\w*|\bSupervisor\b|\w+_session\b")
 
 _DOTTED = re.compile(r"^\w+(?:\.\w+)+$")
