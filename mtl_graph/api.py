@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import python_functions
 from mtl_graph import row_sets
 from mtl_graph import validation
 from mtl_graph.protos import data_pb2
@@ -23,8 +24,8 @@ Arrays = Union[Columns, Mapping[str, Columns]]
 def train(experiment: Union[experiment_pb2.Experiment, str],
           arrays: Optional[Arrays] = None, model_dir: Optional[str] = None,
           overrides: Sequence[str] = (), allow_changes: bool = False, log=print,
-          hooks: Sequence[tf.train.SessionRunHook] = (), profile: bool = False
-          ) -> outcome.Result:
+          hooks: Sequence[tf.train.SessionRunHook] = (), profile: bool = False,
+          allow_python: Sequence[str] = ()) -> outcome.Result:
   """Trains an experiment and, if it has a `serving` message, exports it.
 
   Args:
@@ -43,6 +44,7 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
       variables in `begin`, and end training by `request_stop`: then the run is
       saved, measured and exported where it stands.
     profile: As the flag of `python -m mtl_graph.train`.
+    allow_python: Modules and packages whose functions the experiment may name.
 
   Returns:
     A `Result`: step, checkpoint, metrics and export_path.
@@ -53,7 +55,6 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
   """
   experiment = experiment_of(experiment, overrides)
   arrays = by_split(arrays, experiment.data)
-  validation.check(experiment, arrays)
   model_dir = model_dir or os.path.join("runs", experiment.name)
 
   def export(trained, checkpoint, raw, expected, record, try_weights):
@@ -65,8 +66,10 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
       log(str(held_back))
       return None
 
-  return loop.train(experiment, model_dir, arrays, allow_changes, export, log,
-                    hooks, profile)
+  with python_functions.allowing(allow_python):
+    validation.check(experiment, arrays)
+    return loop.train(experiment, model_dir, arrays, allow_changes, export, log,
+                      hooks, profile)
 
 
 def experiment_of(experiment: Union[experiment_pb2.Experiment, str],

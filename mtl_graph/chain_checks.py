@@ -9,10 +9,10 @@ from mtl_graph import task_graph
 from mtl_graph.protos import model_pb2
 
 # Fields of a task that is a product: it has no layers of its own.
-_OF_OWN_LAYERS = ("tower", "estimate", "reads", "transfer")
+_OF_OWN_LAYERS = ("tower", "estimate", "reads", "transfer", "head_function")
 
 # Fields of a task that are about its loss.
-_OF_LOSSES = ("weight", "additional_loss")
+_OF_LOSSES = ("weight", "additional_loss", "loss_function")
 
 
 def check(task: model_pb2.Task, model: model_pb2.Model, path: str,

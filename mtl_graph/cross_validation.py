@@ -9,6 +9,7 @@ import numpy as np
 
 from mtl_graph import api
 from mtl_graph import folds as folds_lib
+from mtl_graph import python_functions
 from mtl_graph import validation
 from mtl_graph.evaluation import tables
 from mtl_graph.protos import experiment_pb2
@@ -53,7 +54,8 @@ def cross_validate(experiment: Union[experiment_pb2.Experiment, str],
                    folds: int = 5, model_dir: Optional[str] = None,
                    key_column: str = "", overrides: Sequence[str] = (),
                    arrays: Optional[api.Arrays] = None,
-                   log: Callable[[str], None] = print) -> CrossValidation:
+                   log: Callable[[str], None] = print,
+                   allow_python: Sequence[str] = ()) -> CrossValidation:
   """Trains and measures an experiment once per fold of its training rows.
 
   What was killed goes on when it is called again: folds that are done are read,
@@ -71,6 +73,7 @@ def cross_validate(experiment: Union[experiment_pb2.Experiment, str],
     arrays: As `mtl_graph.train` takes them, in place of the files that
       `data.train` and `data.test` name.
     log: Takes each line of the log.
+    allow_python: As `mtl_graph.train` takes it.
 
   Returns:
     A `CrossValidation`.
@@ -86,13 +89,15 @@ def cross_validate(experiment: Union[experiment_pb2.Experiment, str],
     log(line)
   if arrays is not None:
     arrays["validation"] = arrays["train"]
-  validation.check(parts[0], arrays)
+  with python_functions.allowing(allow_python):
+    validation.check(parts[0], arrays)
   model_dir = model_dir or os.path.join("runs", experiment.name)
   results = []
   for i, part in enumerate(parts):
     folder = os.path.join(model_dir, f"fold-{i}")
     log(f"fold {i} of 0 to {folds - 1}: {folder}")
-    results.append(api.train(part, arrays, folder, log=log))
+    results.append(api.train(part, arrays, folder, log=log,
+                             allow_python=allow_python))
   metrics = spreads([result.metrics for result in results])
   log(f"metrics over {folds} folds:\n" + table(metrics))
   with model_dir_lib.writing(model_dir):

@@ -12,6 +12,7 @@ from typing import Callable, Iterable, List, Sequence, Tuple
 from absl import flags
 
 from mtl_graph import config
+from mtl_graph import python_functions
 
 # Which Keras TensorFlow imports along.
 _LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
@@ -28,6 +29,10 @@ def experiment_flags(values: flags.FlagValues) -> None:
       "set", [], "Overrides one field: --set=training.num_steps=500, "
       "--set='model.task[name=late].weight=2'. May be given several times.",
       flag_values=values)
+  flags.DEFINE_list(
+      "allow_python", [], "Modules and packages whose functions the experiment "
+      "may name, as in --allow_python=my_project,my_models.trunks. They are "
+      "imported, and run.", flag_values=values)
   flags.mark_flag_as_required("config", flag_values=values)
 
 
@@ -133,6 +138,7 @@ def run(argv: Sequence[str], values: flags.FlagValues, main: Callable[[], None],
     if len(rest) > 1:
       raise flags.Error(f"found '{rest[1]}', which is no flag; allowed: flags "
                         "only, --help lists them")
+    _allow_python(values)
     main()
     return 0
   except flags.Error as error:
@@ -153,6 +159,18 @@ def run(argv: Sequence[str], values: flags.FlagValues, main: Callable[[], None],
     if type(error).__module__.startswith("mtl_graph."):
       return _fail(1, error)
     raise
+
+
+def _allow_python(values) -> None:
+  """Lets experiments name functions of what --allow_python names."""
+  names = values.allow_python if "allow_python" in values else []
+  try:
+    python_functions.allow(names)
+  except ValueError as error:
+    raise flags.Error(f"--allow_python: {error}") from error
+  if names:
+    # Such code imports TensorFlow itself, with all its notes.
+    start_tensorflow()
 
 
 def _explain(error: str) -> str:

@@ -4,8 +4,12 @@ from typing import Sequence
 
 from mtl_graph import field_checks
 from mtl_graph import layer_outline
+from mtl_graph import python_functions
 from mtl_graph.protos import layers_pb2
 
+
+# What a function that builds layers is called with, if it has such parameters.
+OFFERED = ("training", "is_training", "units")
 
 # What a residual calls the layer that fits its input to its output.
 _OF_RESIDUALS = ("projection",)
@@ -60,6 +64,9 @@ def check(layers, path: str, report: field_checks.Report,
       check(layer.residual.layer, where, report, _OF_RESIDUALS)
     elif kind == "activation" and not layer.activation.HasField("function"):
       report(f"{where}.function", "found nothing; required")
+    elif kind == "python":
+      field_checks.at_least(layer.python, "units", 1, where, report)
+      python_functions.check(layer.python, where, report, ["inputs"], OFFERED)
 
 
 def check_weights(message, path: str, report: field_checks.Report) -> None:

@@ -24,16 +24,19 @@ class Outline(NamedTuple):
     tensors: Name to shape of a row, of every tensor that `model.stop_gradient`
       may name.
     penalties: Name to `Regularization`, of the variables that bear one.
+    functions: Scope to field path, of what Python functions build: which
+      variables lie in it, only the graph knows.
   """
   variables: Dict[str, List[int]]
   tensors: Dict[str, Shape]
   penalties: Dict[str, layers_pb2.Regularization]
+  functions: Dict[str, str]
 
 
 def empty() -> Outline:
   """Returns an outline without anything in it."""
   return Outline(collections.OrderedDict(), collections.OrderedDict(),
-                 collections.OrderedDict())
+                 collections.OrderedDict(), collections.OrderedDict())
 
 
 def layer_names(layers) -> List[str]:
@@ -172,6 +175,9 @@ def _layer(layer, scope, shape, outline, where, report) -> Shape:
     outline.variables[f"{scope}/beta"] = [shape[-1]]
   if kind == "residual":
     return _residual(layer.residual, scope, shape, outline, where, report)
+  if kind == "python":
+    outline.functions[scope] = f"{where}.python"
+    return (layer.python.units,)
   return shape
 
 

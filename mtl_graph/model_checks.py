@@ -7,6 +7,7 @@ from mtl_graph import config
 from mtl_graph import field_checks
 from mtl_graph import layer_checks
 from mtl_graph import outline as outline_lib
+from mtl_graph import python_functions
 from mtl_graph import sharing_checks
 from mtl_graph import source_checks
 from mtl_graph import task_graph
@@ -152,6 +153,12 @@ def _check_head(task, path, report) -> None:
   for i, additional in enumerate(task.additional_loss):
     _check_additional(task, head, additional, f"{path}.additional_loss[{i}]",
                       report)
+  if task.HasField("head_function"):
+    python_functions.check(task.head_function, f"{path}.head_function", report,
+                           ["inputs"], layer_checks.OFFERED)
+  if task.HasField("loss_function"):
+    python_functions.check(task.loss_function, f"{path}.loss_function", report,
+                           ["labels", "logits"])
 
 
 def _check_additional(task, head, additional, path, report) -> None:

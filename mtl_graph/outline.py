@@ -89,6 +89,8 @@ def build(experiment: experiment_pb2.Experiment,
                 outline)
     before_head[name] = read
     _head(task, read[-1], experiment.data.feature, outline)
+    if task.HasField("head_function"):
+      outline.functions[f"head/{name}"] = f"{path}.head_function"
   if experiment.training.joint.loss.WhichOneof("kind") == "uncertainty":
     for task in model.task:
       if not task.no_loss:
@@ -200,13 +202,16 @@ def largest_product(experiment: experiment_pb2.Experiment) -> float:
   ```
 
   of the largest kernel of a dense or recurrent layer; infinity where there is a
-  convolution, which multiplies its kernel with every place of an image.
+  convolution, which multiplies its kernel with every place of an image, or a
+  Python function.
 
   Args:
     experiment: The experiment, valid.
   """
-  sizes = [1]
-  for name, shape in build(experiment).variables.items():
+  found = build(experiment)
+  # What functions of Python multiply, only the graph knows.
+  sizes = [math.inf if found.functions else 1]
+  for name, shape in found.variables.items():
     if name.endswith("/kernel"):
       sizes.append(math.prod(shape) if len(shape) == 2 else math.inf)
   batch_size = max([experiment.data.batch_size, *(
@@ -258,11 +263,12 @@ def _embedding(feature, outline) -> None:
 
 def _head(task, width, features, outline) -> None:
   """Adds a task's head and its wide part."""
-  units, scope = logit_count(task), f"head/{task.name}"
-  score = 1 if task.WhichOneof("head") == "ordinal" else units
-  outline.variables[f"{scope}/kernel"] = [width, score]
-  if task.WhichOneof("head") != "ordinal":
-    outline.variables[f"{scope}/bias"] = [units]
+  units, scope, score = (logit_count(task), f"head/{task.name}",
+                         score_count(task))
+  if not task.HasField("head_function"):
+    outline.variables[f"{scope}/kernel"] = [width, score]
+    if task.WhichOneof("head") != "ordinal":
+      outline.variables[f"{scope}/bias"] = [units]
   for feature in features:
     if is_wide(feature):
       rows = (feature.numeric.size if feature.WhichOneof("kind") == "numeric"
@@ -308,6 +314,11 @@ def logit_count(task: model_pb2.Task) -> int:
   if head == "quantiles":
     return len(task.quantiles.level)
   return 1
+
+
+def score_count(task: model_pb2.Task) -> int:
+  """Returns how many scores a task's logits are made of, per row."""
+  return 1 if task.WhichOneof("head") == "ordinal" else logit_count(task)
 
 
 def class_count(task: model_pb2.Task) -> int:

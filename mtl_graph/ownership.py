@@ -41,9 +41,11 @@ def claim(groups: Sequence[training_pb2.VariableGroup],
   for variable in variables:
     # A log variance that no group names goes along with its task's head.
     if variable not in owners and variable.startswith("log_variance/"):
-      head = f"head/{variable.split('/')[1]}/kernel"
-      if head in owners:
-        owners[variable] = owners[head]
+      head = f"head/{variable.split('/')[1]}"
+      owner = next((owners[v] for v in variables
+                    if v in owners and within(v, head)), None)
+      if owner is not None:
+        owners[variable] = owner
   orphans = [v for v in variables if v not in owners]
   if orphans:
     report("training.group", f"no group claims {', '.join(orphans)}; allowed: "

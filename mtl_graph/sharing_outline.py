@@ -177,7 +177,7 @@ def units_after(layers, after: Sequence[str]) -> List[str]:
   if after:
     return list(after)
   return [name for layer, name in zip(layers, layer_outline.layer_names(layers))
-          if layer.WhichOneof("kind") in ("dense", "conv2d")]
+          if layer.WhichOneof("kind") in ("dense", "conv2d", "python")]
 
 
 def _soft_sharing(config_, tasks, shape, outline, report) -> Dict[str, Shape]:

@@ -1,7 +1,7 @@
 """Finds everything wrong with an experiment before anything is built."""
 
 import re
-from typing import Collection, Optional
+from typing import Collection, List, Optional
 
 from mtl_graph import config
 from mtl_graph import data_checks
@@ -49,10 +49,28 @@ def check(experiment: experiment_pb2.Experiment,
   model_checks.check(experiment.model, experiment.training, report)
   outline = outline_lib.build(experiment, report)
   model_checks.check_held(experiment.model, outline.tensors, report)
-  training_checks.check(experiment, list(outline.variables), report,
+  training_checks.check(experiment, _variables(experiment, outline), report,
                         outline.penalties)
   evaluation_checks.check(experiment, arrays, report)
   serving_checks.check(experiment, report)
   publishing_checks.check(experiment, arrays, report)
   if errors:
     raise config.ConfigErrors(errors)
+
+
+def _variables(experiment, outline) -> List[str]:
+  """Returns the names of the variables, as far as they are known.
+
+  What lies in a scope that a Python function fills is known to the graph alone:
+  here it is the scopes in it that the experiment names, or the scope itself.
+  """
+  training = experiment.training
+  named = [scope for group in training.group for scope in group.scope]
+  for warm_start in training.warm_start:
+    named += [*warm_start.scope, *(r.here for r in warm_start.rename)]
+  named.append(training.joint.loss.grad_norm.kernel)
+  found = list(outline.variables)
+  for scope in outline.functions:
+    inner = dict.fromkeys(n for n in named if n.startswith(f"{scope}/"))
+    found += inner or [scope]
+  return found

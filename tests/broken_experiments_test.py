@@ -23,6 +23,7 @@ from tests import broken_clusters
 from tests import broken_experiments
 from tests import broken_features
 from tests import broken_files
+from tests import broken_functions
 from tests import broken_independent
 from tests import broken_labels
 from tests import broken_layers
@@ -49,7 +50,7 @@ _EXPERIMENTS = (
     + broken_labels.CASES + broken_layers.CASES + broken_optimizers.CASES
     + broken_selection.CASES + broken_sources.CASES + broken_training.CASES
     + broken_sharing.CASES + broken_chains.CASES + broken_independent.CASES
-    + broken_clusters.CASES + broken_losses.CASES
+    + broken_clusters.CASES + broken_losses.CASES + broken_functions.CASES
     + broken_publishing.CASES + broken_serving.CASES)
 _DATA_FILES = (
     broken_files.DATA_FILES + broken_records.CASES + broken_sources.DATA_FILES

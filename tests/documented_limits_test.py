@@ -13,6 +13,7 @@ from absl.testing import absltest
 from google.protobuf import descriptor
 
 from mtl_graph import config
+from mtl_graph import python_functions
 from mtl_graph import validation
 from tests import every_message
 from tools import make_field_reference
@@ -90,6 +91,7 @@ class DocumentedLimitsTest(absltest.TestCase):
     cls.enterClassContext(contextlib.chdir(
         cls.enterClassContext(tempfile.TemporaryDirectory())))
     every_message.write_files(".")
+    cls.enterClassContext(python_functions.allowing(["tests"]))
     cls._experiments = []
     for overrides in ((), *every_message.VARIANTS):
       experiment = config.parse(every_message.TEXT)

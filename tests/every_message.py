@@ -174,6 +174,11 @@ _ANY_GROUPS = (
     "training={ num_steps: 2 joint { loss { sum {} } } default_optimizer { adam"
     " { learning_rate { constant: 1 } } } }")
 
+# Needs --allow_python=tests.
+_FUNCTION = (
+    "layer { python { function: 'tests.legacy_network:trunk' units: 5 argument "
+    "{ name: 'hidden' integer: 5 } argument { name: 'l2' number: 0.1 } argument"
+    " { name: 'activation' text: 'tanh' } } }")
 # What tasks share in place of the trunk.
 _DENSE = "layer { dense { units: 4 } }"
 _FIRST = "layer { name: 'first' dense { units: 4 } }"
@@ -257,6 +262,10 @@ VARIANTS = (
     *((f"training.cluster={{ {strategy} {{}} }}",
        "training.accumulate_batches=1") for strategy in (
            "asynchronous", "synchronous", "all_reduce")),
+    (f"model.hard_sharing={{ trunk {{ {_FUNCTION} }} }}",
+     "model.task[name=yes].head_function={ function: "
+     "'tests.legacy_network:drawn' }", "model.task[name=no].loss_function={ "
+     "function: 'tests.legacy_network:hinge' }"),
     ("training.group[1].optimizer={ lazy_adam { learning_rate { constant: 1 } "
      "} }", "training.accumulate_batches=1"),
     *((_DEFAULT % (rule, "constant: 1"),) for rule in (

@@ -59,7 +59,7 @@ class CheckTest(_Case):
        ".encoder.layer[0]: found no kind; allowed: one of dense, dropout, "
        "batch_normalization, layer_normalization, conv2d, max_pooling, "
        "average_pooling, flatten, global_max_pooling, global_average_pooling, "
-       "residual, activation",
+       "residual, activation, python",
        ".encoder.layer[1].dense.units: found nothing; allowed: at least 1"),
       ("good_encoder", "numeric {} use: WIDE_AND_DEEP encoder { layer { dense "
        "{ units: 1 } } }"))

@@ -38,6 +38,7 @@ _FLOORS = {
     "mtl_graph.outline": 1,
     "mtl_graph.ownership": 1,
     "mtl_graph.publishing_checks": 1,
+    "mtl_graph.python_functions": 1,
     "mtl_graph.row_sets": 1,
     "mtl_graph.serving_checks": 1,
     "mtl_graph.shards": 1,

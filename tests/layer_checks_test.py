@@ -5,6 +5,7 @@ from absl.testing import parameterized
 from google.protobuf import text_format
 
 from mtl_graph import layer_checks
+from mtl_graph import python_functions
 from mtl_graph.protos import layers_pb2
 
 _KINDS = [f.name for f in
@@ -26,6 +27,7 @@ _GOOD = {
     "global_average_pooling": "",
     "residual": "layer { flatten {} }",
     "activation": "function: IDENTITY",
+    "python": 'units: 1 function: "tests.legacy_network:drawn"',
 }
 
 
@@ -38,6 +40,10 @@ def _problems(text, *reserved):
 
 
 class CheckTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.enterContext(python_functions.allowing(["tests"]))
 
   @parameterized.parameters(*_KINDS)
   def test_good_one_has_no_problem(self, kind):
@@ -58,6 +64,12 @@ class CheckTest(parameterized.TestCase):
        "l1: -1 } }", ".initializer: found no kind; allowed: one of "
        f"{', '.join(_INITIALIZERS)}",
        ".regularization.l1: found -1.0; allowed: at least 0"),
+      ("python", 'python { function: "tests.legacy_network:pair" }',
+       ".units: found nothing; allowed: at least 1"),
+      ("python_of_a_loss", 'python { units: 1 function: '
+       '"tests.legacy_network:squared" }', ".function: 'tests.legacy_network:"
+       "squared' takes (labels, logits): missing a required argument: 'logits';"
+       " allowed: parameters that take inputs"),
       ("dropout", "dropout {}",
        ".rate: found nothing; allowed: at least 0 and below 1"),
       ("dropout_of_all", "dropout { rate: 1 }",

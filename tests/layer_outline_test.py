@@ -94,6 +94,7 @@ class BuildTest(parameterized.TestCase):
        ()),
       ("global_average", "layer { global_average_pooling {} }", (5, 4, 2),
        (2,), {}, ()),
+      ("python", "layer { python { units: 7 } }", (5, 4, 2), (7,), {}, ()),
       ("residual", "layer { residual { layer { dense { units: 5 } } } }", (5,),
        (5,), {"residual/dense/kernel": [5, 5], "residual/dense/bias": [5]}, ()),
       ("residual_projected", "layer { residual { layer { dense { units: 3 } } "
@@ -117,6 +118,15 @@ class BuildTest(parameterized.TestCase):
     self.assertEqual(list(found.variables.items()),
                      [(f"s/{n}", v) for n, v in variables.items()])
     self.assertEqual(list(found.penalties), [f"s/{n}" for n in penalties])
+
+  def test_functions_by_scope_with_their_fields(self):
+    _, found, _ = _build("""
+        layer { dense { units: 3 } } layer { python { units: 3 } }
+        layer { residual { layer { name: "old" python { units: 3 } } } }
+        """, (4,))
+    self.assertEqual(list(found.functions.items()), [
+        ("s/python", "at.layer[1].python"),
+        ("s/residual/old", "at.layer[2].residual.layer[0].python")])
 
   def test_named_layers_are_called_by_their_names(self):
     _, found, _ = _build("""

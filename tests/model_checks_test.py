@@ -72,7 +72,8 @@ class ModelTest(_Case):
             "model.hard_sharing.trunk.layer[0]: found no kind; allowed: one of "
             "dense, dropout, batch_normalization, layer_normalization, conv2d, "
             "max_pooling, average_pooling, flatten, global_max_pooling, "
-            "global_average_pooling, residual, activation"])):
+            "global_average_pooling, residual, activation, "
+            "python"])):
       del problems[:]
       model_checks.check(
           config.parse(f"model {{ {sharing} {task} }}").model, training, report)

@@ -12,16 +12,19 @@ import os
 import pathlib
 import re
 import shlex
+import sys
 import tempfile
 
 from absl.testing import absltest
 from absl.testing import parameterized
 from google.protobuf import text_format
 import numpy as np
+import tensorflow.compat.v1 as tf
 
 import mtl_graph
 from mtl_graph import config
 from mtl_graph import outline
+from mtl_graph import python_functions
 from mtl_graph import validation
 from mtl_graph.protos import cluster_pb2
 from mtl_graph.protos import experiment_pb2
@@ -80,6 +83,11 @@ def blocks(language):
                        replaced[1].split(", ") if replaced else [],
                        saved[1] if saved else None))
   return found
+
+
+def saved_python():
+  """Returns the code that the page saves as modules, by the file's name."""
+  return {block.saved: block.text for block in blocks("python") if block.saved}
 
 
 def table(name):
@@ -198,6 +206,12 @@ def check_changes(test):
   test.assertCountEqual(metrics["validation"], ["clicked", "spent"])
 
 
+def check_functions(test):
+  names = [name for name, _ in tf.train.list_variables("runs/legacy")]
+  test.assertContainsSubset(["trunk/python/fc1/weights",
+                             "head/clicked_before/weights"], names)
+
+
 def check_profile(test):
   test.assertNotEmpty(list(pathlib.Path("runs/profiled/profile").iterdir()))
 
@@ -218,6 +232,7 @@ def check_shards(test):
 
 # What the commands of a recipe leave behind.
 CHECKS = {
+    "Layers that TensorFlow 1 code builds.": check_functions,
     "Where the time goes.": check_profile,
     "How sure are the metrics?": check_folds,
     "Day by day.": check_days,
@@ -233,15 +248,24 @@ def setUpModule():
   for block in [BASE, *FRAGMENTS]:
     if block.saved:
       config.write(merged(*([] if block is BASE else [block])), block.saved)
+  for name, text in saved_python().items():
+    pathlib.Path(name).write_text(text, encoding="utf-8")
+  sys.path.insert(0, _folder.name)
   run_commands(blocks("sh")[0], "--rows=600")
 
 
 def tearDownModule():
   os.chdir(_before)
+  sys.path.remove(_folder.name)
   _folder.cleanup()
 
 
 class RecipesTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.enterContext(python_functions.allowing(
+        [name.removesuffix(".py") for name in saved_python()]))
 
   def train(self, experiment, **arguments):
     """Trains in a folder of its own; returns the result and the log."""
@@ -351,7 +375,7 @@ class RecipesTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
       (f"{i}_{block.title}", block)
-      for i, block in enumerate(blocks("python")))
+      for i, block in enumerate(blocks("python")) if not block.saved)
   def test_python_runs(self, block):
     if "pandas" in block.text and not importlib.util.find_spec("pandas"):
       self.skipTest("pandas is not installed")

@@ -297,7 +297,8 @@ def forward(experiment: experiment_pb2.Experiment,
     transformed = features_lib.take_apart(experiment.data.feature, transformed)
   mode = stacks.Mode(experiment.seed, number,
                      frozenset(experiment.model.stop_gradient),
-                     [] if updates is None else updates)
+                     [] if updates is None else updates,
+                     fields=outline.build(experiment).functions)
   with tf.variable_scope(
       tf.get_variable_scope(), reuse=tf.AUTO_REUSE,
       custom_getter=averages.get_average if averaged else getter):

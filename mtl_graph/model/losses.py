@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph import outline
+from mtl_graph.model import python_calls
 from mtl_graph.ops import classification_losses
 from mtl_graph.ops import regression_losses
 from mtl_graph.ops import task_losses
@@ -33,14 +34,35 @@ def per_row(task: model_pb2.Task, logits: tf.Tensor, labels: tf.Tensor
     ConfigError: If the loss is not built.
   """
   kind = task.WhichOneof("head")
-  loss = _per_row(task, kind, getattr(task, kind) if kind else None, logits,
-                  labels)
+  if task.HasField("loss_function"):
+    loss = _by_function(task, kind, logits, labels)
+  else:
+    loss = _per_row(task, kind, getattr(task, kind) if kind else None, logits,
+                    labels)
   for additional in task.additional_loss:
     kind = additional.WhichOneof("kind")
     # Each by its own weight: the others' have no say in it.
     loss += additional.weight * _per_row(
         task, kind, getattr(additional, kind), logits, labels)
   return loss
+
+
+def _by_function(task, kind, logits, labels):
+  """Returns the loss of a Python function on each row."""
+  path = f"model.task[name={task.name}].loss_function"
+  vector = kind == "multilabel" or (kind == "regression"
+                                    and task.regression.size > 1)
+  if not vector:
+    labels = tf.squeeze(labels, 1)
+  present = tf.logical_not(tf.is_nan(labels))
+  labels = _targets(task, tf.where(present, labels, tf.zeros_like(labels)))
+  if kind in ("multiclass", "ordinal"):
+    labels = tf.cast(labels, tf.int32)
+  if kind in ("binary", "count", "regression") and not vector:
+    logits = tf.squeeze(logits, 1)
+  losses = python_calls.row_losses(task.loss_function, path, labels, logits,
+                                   labels.shape.as_list())
+  return task_losses.mean_of_present(losses, present) if vector else losses
 
 
 def _per_row(task, kind, config_of_loss, logits, labels):

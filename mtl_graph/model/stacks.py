@@ -1,18 +1,21 @@
 """Builds layers one after the other."""
 
 import dataclasses
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence
+from typing import (Dict, FrozenSet, List, Mapping, NamedTuple, Optional,
+                    Sequence)
 
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph import layer_outline
+from mtl_graph import python_functions
 from mtl_graph.layers import convolution
 from mtl_graph.layers import dense
 from mtl_graph.layers import dropout
 from mtl_graph.layers import normalization
 from mtl_graph.layers import pooling
 from mtl_graph.model import initial_values
+from mtl_graph.model import python_calls
 from mtl_graph.ops import activations
 from mtl_graph.protos import layers_pb2
 
@@ -33,7 +36,7 @@ class Penalty(NamedTuple):
   """A penalty on what the network made of a batch.
 
   Attributes:
-    owner: The task it belongs to, or "shared".
+    owner: The task it belongs to, "shared", or the scope of a layer.
     value: What is added to the loss after weighting, shape `[]`.
   """
   owner: str
@@ -54,6 +57,7 @@ class Mode:
     gates: Takes what weighs experts, by the gate's scope.
     penalties: Takes penalties, in training.
     reads: Takes what each task's tower reads of the shared part, by task.
+    fields: Where the experiment states what a Python function builds, by scope.
   """
   seed: int
   batch: Optional[tf.Tensor]
@@ -63,6 +67,7 @@ class Mode:
   gates: Dict[str, Gate] = dataclasses.field(default_factory=dict)
   penalties: List[Penalty] = dataclasses.field(default_factory=list)
   reads: Dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+  fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   @property
   def training(self) -> bool:
@@ -136,6 +141,31 @@ def hold(tensor: tf.Tensor, name: str, mode: Mode) -> tf.Tensor:
   return mode.tensors[name]
 
 
+def build_by_function(message: python_functions.Message, inputs: tf.Tensor,
+                      units: int, scope: str, mode: Mode) -> tf.Tensor:
+  """Has a Python function build a layer or a head.
+
+  Args:
+    message: The message that names it.
+    inputs: Its input, shape `[B, ...]`.
+    units: Width of its output.
+    scope: Its variable scope, such as "tower/late/python".
+    mode: A `Mode`.
+
+  Returns:
+    Its output, shape `[B, units]`.
+
+  Raises:
+    ConfigError: If it may not be called, or is not what it has to be.
+  """
+  called = python_calls.build(message, mode.fields.get(scope, scope), inputs,
+                              units, scope, mode.seed, mode.training)
+  if mode.training:
+    mode.updates.extend(called.updates)
+    mode.penalties.extend(Penalty(scope, p) for p in called.penalties)
+  return called.output
+
+
 def side_by_side(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
   """Joins tensors along their last axis; one alone stays as it is."""
   return tf.concat(tensors, -1) if len(tensors) > 1 else tensors[0]
@@ -182,6 +212,9 @@ def _build_layer(layer, inputs, name, mode):
     return _residual(layer.residual, inputs, name, mode)
   if kind == "activation":
     return _activate(inputs, layer.activation.function, name)
+  if kind == "python":
+    return build_by_function(layer.python, inputs, layer.python.units, name,
+                             mode)
   raise config.ConfigError(name, f"found layer kind '{kind}'; allowed: one "
                            "that this version builds")
 

@@ -18,6 +18,7 @@ from mtl_graph.model import graphs
 from mtl_graph.model import losses
 from mtl_graph.model import objectives
 from mtl_graph.model import optimizers
+from mtl_graph.model import variable_groups
 from mtl_graph.model import weighting
 from mtl_graph.model.sharing import column_penalties
 from mtl_graph.ops import expert_mixing
@@ -261,10 +262,12 @@ def _penalties(experiment, model, objective, network) -> List[tf.Tensor]:
   """Returns what is added to the loss, scalars."""
   message = experiment.model
   # Those of a task that is merely read are for its own steps.
-  owners = {"shared", *objective.tasks, *(
-      task.name for task in message.task if task.no_loss)}
+  others = [task.name for task in message.task
+            if not task.no_loss and task.name not in objective.tasks]
   terms = weighting.penalties(model.outline.penalties, objective.variables)
-  terms += [p.value for p in network.penalties if p.owner in owners]
+  terms += [p.value for p in network.penalties if not any(
+      p.owner == task or variable_groups.own_scopes(task, [p.owner])
+      for task in others)]
   if message.HasField("soft_sharing"):
     terms += column_penalties.build(
         message.soft_sharing, task_graph.with_layers(message.task),

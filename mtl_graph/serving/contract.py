@@ -71,6 +71,30 @@ def problems(path: str, is_published: bool = True) -> List[str]:
   return found
 
 
+def ops_beyond_the_graph(path: str) -> List[str]:
+  """Returns what is wrong with the ops of an export that has yet to be run.
+
+  Args:
+    path: Folder of the version.
+
+  Returns:
+    A line for each op that reaches beyond the graph, as Python functions do,
+    which no other process could call.
+  """
+  nodes = _nodes(lean_graph.read(path).meta_graphs[0].graph_def)
+  return [_beyond(node) for node in nodes if _RISKY.fullmatch(node.op)]
+
+
+def _nodes(graph) -> list:
+  return [*graph.node, *(n for function in graph.library.function
+                         for n in function.node_def)]
+
+
+def _beyond(node) -> str:
+  return (f"node '{node.name}': found op {node.op}; allowed: ops that stay "
+          "within the graph")
+
+
 def _of_name(path) -> Iterator[str]:
   """A server takes integers for versions, and 0123 for the same as 123."""
   name = os.path.basename(os.path.abspath(path))
@@ -81,15 +105,12 @@ def _of_name(path) -> Iterator[str]:
 
 def _of_nodes(path, meta_graph) -> Iterator[str]:
   del path
-  graph = meta_graph.graph_def
-  for node in [*graph.node, *(n for function in graph.library.function
-                              for n in function.node_def)]:
+  for node in _nodes(meta_graph.graph_def):
     if node.device:
       yield (f"node '{node.name}': found device '{node.device}'; allowed: none, "
              "as a server has devices of its own")
     if _RISKY.fullmatch(node.op):
-      yield (f"node '{node.name}': found op {node.op}; allowed: ops that stay "
-             "within the graph")
+      yield _beyond(node)
     elif _TRAINING.fullmatch(node.op):
       yield (f"node '{node.name}': found op {node.op}; allowed: no op of "
              "training")

@@ -74,6 +74,7 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
   try:
     with versions.writing(export_dir) as aside:
       rounded = _write(experiment, checkpoint, aside)
+      _refuse(aside, contract.ops_beyond_the_graph(aside))
       place = unless_in_place and publishing.in_place(aside, export_dir)
       if place:
         return place
@@ -96,10 +97,7 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
         with open(os.path.join(aside, "batching_params.pbtxt"), "w",
                   encoding="utf-8") as file:
           file.write(publishing.batching_text(experiment.serving.batching))
-      found = contract.problems(aside, is_published=False)
-      if found:
-        raise ExportError("\n".join(f"{aside}: {line}; not published"
-                                    for line in found))
+      _refuse(aside, contract.problems(aside, is_published=False))
       path = versions.publish(
           aside, export_dir, step, lambda number: call_guide.fill_in(
               aside, number, versions.newest(export_dir)))
@@ -111,6 +109,12 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
         f"{export_dir}: cannot be written: {checkpoints.reason_of(error)}; "
         "allowed: a folder of your own with space in it") from error
   return path
+
+
+def _refuse(path, problems) -> None:
+  if problems:
+    raise ExportError("\n".join(f"{path}: {line}; not published"
+                                for line in problems))
 
 
 def _write(experiment, checkpoint, path) -> weight_costs.Rounded:

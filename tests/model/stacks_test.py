@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph import layer_outline
+from mtl_graph import python_functions
 from mtl_graph.layers import dropout
 from mtl_graph.model import stacks
 from mtl_graph.protos import layers_pb2
@@ -36,6 +37,8 @@ _LAYERS = {
     "global_average_pooling": ("global_average_pooling {}", _IMAGES, (2,)),
     "residual": ("residual { layer { dense { units: 4 } } }", _INPUTS, (4,)),
     "activation": ("activation { function: TANH }", _IMAGES, (5, 4, 2)),
+    "python": ('python { function: "tests.legacy_network:flat" units: 40 }',
+               _IMAGES, (40,)),
 }
 
 
@@ -81,6 +84,10 @@ def _run(layers, inputs, mode=None):
 
 
 class BuildTest(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.enterContext(python_functions.allowing(["tests"]))
 
   def test_every_kind_of_layer_is_tested(self):
     kinds = layers_pb2.Layer.DESCRIPTOR.oneofs_by_name["kind"].fields

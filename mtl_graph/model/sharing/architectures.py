@@ -6,6 +6,7 @@ from typing import Dict, Mapping, Optional, Sequence, Set
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import outline
 from mtl_graph import task_graph
 from mtl_graph.data import features as features_lib
 from mtl_graph.model import heads
@@ -58,7 +59,7 @@ def build(model: model_pb2.Model, data: data_pb2.Data,
                                   read_by_head, mode)
       if name not in scored:
         continue
-      score = heads.score(task, read_by_head[name], mode.seed)
+      score = _score(task, read_by_head[name], mode)
       wide = inputs_lib.wide_logits(data.feature, inputs.wide, name,
                                     score.shape.as_list()[1])
       head = heads.logits(task, score if wide is None else score + wide)
@@ -68,6 +69,15 @@ def build(model: model_pb2.Model, data: data_pb2.Data,
                                   logits[task.transfer.task], name, mode)
   return collections.OrderedDict(
       (name, logits[name]) for name in tasks if name in wanted)
+
+
+def _score(task, inputs, mode) -> tf.Tensor:
+  """Builds a task's head, by a function of its own if it has one."""
+  if not task.HasField("head_function"):
+    return heads.score(task, inputs, mode.seed)
+  return stacks.build_by_function(task.head_function, inputs,
+                                  outline.score_count(task),
+                                  f"head/{task.name}", mode)
 
 
 def _scored(tasks, order, wanted, training) -> Set[str]:
