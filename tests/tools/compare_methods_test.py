@@ -184,6 +184,7 @@ class CompareMethodsTest(parameterized.TestCase):
     with mock.patch.object(data, "DATASETS", short), mock.patch.object(
         compare_methods, "_TIMED_STEPS", 2):
       runs = compare_methods.Runs("census", self.path, self.folder, 1)
+      runs.base.data.batch_size = 64
       with contextlib.redirect_stdout(io.StringIO()):
         found = runs.run(name, methods.of_trial(runs.base, name, 1, 0.06, ""),
                          1)
