@@ -29,11 +29,16 @@ def experiment_flags(values: flags.FlagValues) -> None:
       "set", [], "Overrides one field: --set=training.num_steps=500, "
       "--set='model.task[name=late].weight=2'. May be given several times.",
       flag_values=values)
+  python_flag(values)
+  flags.mark_flag_as_required("config", flag_values=values)
+
+
+def python_flag(values: flags.FlagValues) -> None:
+  """Defines the flag that lets experiments name functions."""
   flags.DEFINE_list(
       "allow_python", [], "Modules and packages whose functions the experiment "
       "may name, as in --allow_python=my_project,my_models.trunks. They are "
       "imported, and run.", flag_values=values)
-  flags.mark_flag_as_required("config", flag_values=values)
 
 
 def model_dir_of(values: flags.FlagValues, experiment) -> str:

@@ -26,6 +26,7 @@ flags.DEFINE_string("config", None, "Path of the experiment file.",
                     flag_values=_FLAGS)
 flags.DEFINE_multi_string("set", [], "Overrides one field of the experiment.",
                           flag_values=_FLAGS)
+launching.python_flag(_FLAGS)
 _ALLOWED = "allowed: CHECKPOINT, diff FIRST SECOND, or against CHECKPOINT"
 
 

@@ -45,6 +45,7 @@ flags.DEFINE_string("config", None, "Experiment whose groups to take.",
                     flag_values=_FLAGS)
 flags.DEFINE_boolean("dry_run", False, "Print the table and write nothing.",
                      flag_values=_FLAGS)
+launching.python_flag(_FLAGS)
 
 
 def main(argv) -> int:

@@ -3,14 +3,16 @@
 from typing import Dict, List, NamedTuple, Sequence
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph import outline
 from mtl_graph import ownership
 from mtl_graph import vocabularies
-from mtl_graph.model import variable_groups
 from mtl_graph.checkpoints import checkpoint_groups
 from mtl_graph.checkpoints import checkpoint_reader
+from mtl_graph.model import graphs
+from mtl_graph.model import variable_groups
 from mtl_graph.protos import experiment_pb2
 
 
@@ -84,10 +86,11 @@ class Fit(NamedTuple):
 def wanted_by(experiment: experiment_pb2.Experiment) -> Dict[str, List[int]]:
   """Returns the variables that an experiment builds, with their shapes.
 
-  They are the trainable ones, and the statistics of the layers that are called
-  batch_normalization. A vocabulary that is counted from the rows has none yet.
+  They are the trainable ones, the statistics of the layers that are called
+  batch_normalization, and all that functions of Python make. A vocabulary that
+  is counted from the rows has none yet.
   """
-  shapes = dict(outline.build(vocabularies.in_line(experiment)).variables)
+  shapes = _shapes(experiment)
   for name in list(shapes):
     scope, _, last = name.rpartition("/")
     if last in ("gamma", "beta") and scope.rpartition("/")[2].startswith(
@@ -99,10 +102,26 @@ def wanted_by(experiment: experiment_pb2.Experiment) -> Dict[str, List[int]]:
 
 def groups_of(experiment: experiment_pb2.Experiment) -> Dict[str, List[str]]:
   """Returns the variables of each variable group of an experiment."""
-  names = list(outline.build(vocabularies.in_line(experiment)).variables)
+  names = list(_shapes(experiment, trainable=True))
   groups = experiment.training.group or variable_groups.default_groups(
       [task.name for task in experiment.model.task], names)
   return ownership.claim(groups, names, lambda *unused: None)
+
+
+def _shapes(experiment, trainable: bool = False) -> Dict[str, List[int]]:
+  """Returns shapes of the trainable variables, and of what functions make."""
+  experiment = vocabularies.in_line(experiment)
+  found = outline.build(experiment)
+  shapes = {name: list(shape) for name, shape in found.variables.items()}
+  if found.functions:
+    # What they make is known once they have been called.
+    built = graphs.build(experiment)
+    with built.graph.as_default():
+      shapes = {v.op.name: v.shape.as_list() for v in tf.global_variables()
+                if v.op.name in built.trainable or not trainable and any(
+                    ownership.within(v.op.name, scope)
+                    for scope in found.functions)}
+  return shapes
 
 
 def against(reader: checkpoint_reader.Reader,

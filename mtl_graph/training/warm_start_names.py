@@ -115,7 +115,11 @@ def wanted(message: training_pb2.WarmStart, names: Iterable[str],
       else:
         result[name] = group + there
   result.update(_powers(result, saved))
-  return result
+  # Powers count the steps of a group's slots: they are nothing to new ones.
+  going_on = {group_of(name) for name, there in result.items()
+              if there in saved and "/" in (behind_group(name) or "")}
+  return {name: there for name, there in result.items()
+          if "/" in (behind_group(name) or "/") or group_of(name) in going_on}
 
 
 def _powers(result, saved) -> Dict[str, str]:
@@ -162,6 +166,11 @@ def behind_group(name: str) -> Optional[str]:
   if not name.startswith(OPTIMIZER):
     return None
   return name[len(OPTIMIZER):].partition("/")[2]
+
+
+def group_of(name: str) -> str:
+  """Returns the variable group that an optimizer's state is of."""
+  return name[len(OPTIMIZER):].partition("/")[0]
 
 
 def takes(message: training_pb2.WarmStart, name: str) -> bool:

@@ -127,6 +127,28 @@ class InspectTest(parameterized.TestCase):
                  "unused: trunk/dense/weights", "1 more hold optimizers'"):
       self.assertIn(line, out)
 
+  def test_against_functions_of_python(self):
+    text = (EXPERIMENT, "--set=model.hard_sharing.trunk={ layer { python { "
+            "function: 'tests.legacy_network:trunk' units: 4 } } }")
+    allowed = "--allow_python=tests.legacy_network"
+    values = {"trunk/python/batch_normalization/moving_mean": np.ones(4, "f"),
+              "trunk/python/dense/bias": np.ones(3, "f"), "fc": np.ones(4, "f")}
+    path = save(self.path("python", "model"), values)
+    code, out, _ = self.run_tool("against", path, f"--config={text[0]}",
+                                 text[1], allowed)
+    self.assertEqual(code, 1)
+    for line in ("restored: trunk/python/batch_normalization/moving_mean",
+                 "wrong shape: trunk/python/dense/bias: [3] in the checkpoint, "
+                 "[4] wanted", "missing: trunk/python/dense/kernel",
+                 "unused: fc"):
+      self.assertIn(line, out)
+    groups = checkpoint_comparison.groups_of(config.load(EXPERIMENT, [
+        text[1].partition("=")[2]]))
+    self.assertEqual(groups["shared"], [
+        f"trunk/python/{name}" for name in (
+            "dense/kernel", "dense/bias", "batch_normalization/gamma",
+            "batch_normalization/beta")])
+
   def damaged(self, kind):
     """Makes a checkpoint that cannot be read, and returns its path."""
     folder = self.path("damaged_" + kind)

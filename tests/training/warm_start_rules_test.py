@@ -130,6 +130,15 @@ class RulesTest(parameterized.TestCase):
     self.assertAlmostEqual(found[0], self._losses[1][0], places=6)
     self.assertGreater(np.abs(found - np.array(self._losses[1])).max(), 1e-3)
 
+  def test_groups_without_slots_count_their_steps_anew(self):
+    found, _, _ = at_start(warm_runs.start_from(
+        self._paths[1], more=_RULES + " optimizer_state: true scope: 'trunk'"))
+    powers = {group: found[f"optimizer/{group}/beta1_power"]
+              for group in ("shared", "a", "b")}
+    self.assertEqual(powers["shared"], self._values["beta1_power"])
+    self.assertEqual(powers["a"], np.float32(0.9))
+    self.assertEqual(powers["b"], np.float32(0.9))
+
   def test_so_it_does_from_what_one_command_renamed(self):
     path = os.path.join(self._folder, "renamed", "model.ckpt")
     self.assertEqual(rename_checkpoint.main([
