@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Dict, Iterator, List
+from typing import Collection, Dict, Iterator, List
 
 from google.protobuf import message
 import tensorflow.compat.v1 as tf
@@ -15,6 +15,7 @@ _SERVE = tf.saved_model.tag_constants.SERVING
 _CONSTANTS = tf.saved_model.signature_constants
 _CLASSIFY = _CONSTANTS.CLASSIFY_METHOD_NAME
 _REGRESS = _CONSTANTS.REGRESS_METHOD_NAME
+_INIT_OP = "__saved_model_init_op"
 _METHODS = (_CONSTANTS.PREDICT_METHOD_NAME, _CLASSIFY, _REGRESS)
 _INT64_MAX = 2 ** 63 - 1
 _WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
@@ -37,12 +38,16 @@ _OF_TRAINING = re.compile(
     r"^(global_step|run_state)$|/ExponentialMovingAverage$")
 
 
-def problems(path: str, is_published: bool = True) -> List[str]:
+def problems(path: str, is_published: bool = True, is_ours: bool = True,
+             allowed_ops: Collection[str] = ()) -> List[str]:
   """Returns what is wrong with an export, one line for each problem.
 
   Args:
     path: Folder of the version.
     is_published: Whether the folder bears its number already.
+    is_ours: Whether it is of an experiment; if not, what `advice` says of it is
+      no problem.
+    allowed_ops: Ops that are no problem either.
   """
   found = list(_of_name(path)) if is_published else []
   try:
@@ -55,17 +60,19 @@ def problems(path: str, is_published: bool = True) -> List[str]:
     return found + [f"tags: found {tags}; allowed: one graph tagged "
                     f"'{_SERVE}'"]
   meta_graph = saved_model.meta_graphs[0]
-  for check in (_of_nodes, _of_defaults_of_attributes, _of_tables):
+  found += _of_nodes(meta_graph, allowed_ops)
+  for check in (_of_defaults_of_attributes, _of_tables):
     found += check(path, meta_graph)
   try:
-    with tf.Graph().as_default() as graph:
-      tf.import_graph_def(meta_graph.graph_def, name="")
+    graph = _built(meta_graph)
   except (ValueError, tf.errors.OpError) as error:
     return found + [f"graph: cannot be built: {error}; allowed: one of the ops "
                     "of this TensorFlow"]
   for name, signature in meta_graph.signature_def.items():
     found += _of_signature(graph, name, signature)
-  found += _of_all_signatures(graph, meta_graph)
+  if is_ours:
+    found += _advice(graph, meta_graph)
+    found += _of_experiment(path)
   found += _of_variables(path, meta_graph)
   found += _of_files(path)
   return found
@@ -95,6 +102,32 @@ def _beyond(node) -> str:
           "within the graph")
 
 
+def advice(path: str) -> List[str]:
+  """Returns what keeps a sound export from being batched, or read by some.
+
+  Args:
+    path: Folder of the version, of which `problems` finds none.
+  """
+  meta_graph, = lean_graph.read(path).meta_graphs
+  return _advice(_built(meta_graph), meta_graph)
+
+
+def _built(meta_graph) -> tf.Graph:
+  with tf.Graph().as_default() as graph:
+    tf.import_graph_def(meta_graph.graph_def, name="")
+  return graph
+
+
+def _advice(graph, meta_graph) -> List[str]:
+  found = []
+  for name, signature in meta_graph.signature_def.items():
+    if name != _INIT_OP:
+      for kind in ("inputs", "outputs"):
+        for key, info in getattr(signature, kind).items():
+          found += _of_rows(graph, f"signature '{name}'.{kind}['{key}']", info)
+  return found + list(_of_all_signatures(graph, meta_graph))
+
+
 def _of_name(path) -> Iterator[str]:
   """A server takes integers for versions, and 0123 for the same as 123."""
   name = os.path.basename(os.path.abspath(path))
@@ -103,12 +136,13 @@ def _of_name(path) -> Iterator[str]:
            "bits, without leading zeros")
 
 
-def _of_nodes(path, meta_graph) -> Iterator[str]:
-  del path
+def _of_nodes(meta_graph, allowed_ops) -> Iterator[str]:
   for node in _nodes(meta_graph.graph_def):
     if node.device:
       yield (f"node '{node.name}': found device '{node.device}'; allowed: none, "
              "as a server has devices of its own")
+    if node.op in allowed_ops:
+      continue
     if _RISKY.fullmatch(node.op):
       yield _beyond(node)
     elif _TRAINING.fullmatch(node.op):
@@ -153,7 +187,7 @@ def _of_tables(path, meta_graph) -> Iterator[str]:
 
 def _of_signature(graph, name, signature) -> Iterator[str]:
   where = f"signature '{name}'"
-  if name == "__saved_model_init_op":
+  if name == _INIT_OP:
     return
   if signature.method_name not in _METHODS:
     yield (f"{where}: found method_name '{signature.method_name}'; allowed: "
@@ -200,6 +234,15 @@ def _of_tensor(graph, where, info) -> Iterator[str]:
   if not tensor.shape.is_compatible_with(shape):
     yield (f"{where}: found shape {_shape(info)}, where the graph has "
            f"{tensor.shape}; allowed: the same")
+
+
+def _of_rows(graph, where, info) -> Iterator[str]:
+  """A server puts the rows of several requests together."""
+  try:
+    tensor = graph.get_tensor_by_name(info.name)
+  except (KeyError, ValueError):
+    return  # Said already.
+  shape = tf.TensorShape(info.tensor_shape)
   if shape.rank == 0 or tensor.shape.rank == 0:
     yield f"{where}: found a scalar; allowed: a dimension of rows, to be batched"
   elif shape.rank and (shape.as_list()[0] is not None
@@ -287,13 +330,16 @@ def _of_variables(path, meta_graph) -> Iterator[str]:
            f"{'graph' if name in read else 'file'} alone; allowed: in both")
 
 
-def _of_files(path) -> Iterator[str]:
+def _of_experiment(path) -> Iterator[str]:
   experiment = os.path.join(path, "assets.extra", "experiment.pbtxt")
   try:
     config.load(experiment)
   except (OSError, config.ConfigErrors, config.ConfigError) as error:
     yield (f"assets.extra/experiment.pbtxt: cannot be read: {error}; allowed: "
            "the experiment")
+
+
+def _of_files(path) -> Iterator[str]:
   if os.path.exists(os.path.join(path, "assets.extra", _BATCHING)):
     yield (f"assets.extra/{_BATCHING}: found it there; allowed: in the folder "
            "of the version")
