@@ -86,7 +86,8 @@ setuptools.setup(
         "compare": ["scikit-learn>=1.5,<2", "matplotlib>=3.8,<4"],
         # Runs tools/benchmark.py: PyTorch is a rival, of one version so that
         # dated results compare; matplotlib draws.
-        "benchmark": ["torch==2.13.0", "matplotlib>=3.8,<4"],
+        "benchmark": ["torch==2.13.0", "torchjd[full]>=0.18,<0.19",
+                      "matplotlib>=3.8,<4"],
     },
     cmdclass={"build_py": BuildPy},
 )

@@ -35,7 +35,8 @@ def run(case: cases.Case, options: Mapping[str, str], threads: int,
   Args:
     case: The model.
     options: "mode", one of training.execution.mode; "source" where rows are
-      streamed, "csv" or "tfrecord".
+      streamed, "csv" or "tfrecord"; "balancing" where gradients are balanced,
+      the fields of a `GradientBalancing` message.
     threads: Threads within an op.
     folder: Where `benchmark.py` has written rows and files.
     conversation: The pipe.
@@ -46,7 +47,8 @@ def run(case: cases.Case, options: Mapping[str, str], threads: int,
   log = _Log(case, conversation)
   with tempfile.TemporaryDirectory() as model_dir:
     try:
-      api.train(experiment(case, options["mode"], threads, source, folder),
+      api.train(experiment(case, options["mode"], threads, source, folder,
+                           options.get("balancing", "")),
                 columns, model_dir, log=log)
     except _Ended:
       pass
@@ -105,7 +107,8 @@ class _Log:
 
 
 def experiment(case: cases.Case, mode: str, threads: int,
-               source: str = None, folder: str = "") -> str:
+               source: str = None, folder: str = "", balancing: str = ""
+               ) -> str:
   """Writes the experiment of a case.
 
   Args:
@@ -114,6 +117,7 @@ def experiment(case: cases.Case, mode: str, threads: int,
     threads: Threads within an op.
     source: None for arrays; "csv" or "tfrecord": streamed from such files.
     folder: Where the files are.
+    balancing: Fields of a `GradientBalancing` message; none: gradients add up.
 
   Returns:
     The text of an `Experiment`.
@@ -150,6 +154,8 @@ def experiment(case: cases.Case, mode: str, threads: int,
     groups.append(_group(task, [f"{scope}/{task}" for scope in own],
                          cases.rate(t)))
   newline = "\n  "
+  if balancing:
+    balancing = f"gradient_balancing {{ {balancing} }}"
   return f"""
 name: "benchmark"
 seed: 1
@@ -163,7 +169,7 @@ model {{
 }}
 training {{
   num_steps: 1000000000
-  joint {{ loss {{ sum {{}} }} }}
+  joint {{ loss {{ sum {{}} }} {balancing} }}
   {newline.join(groups)}
   checkpoint {{ every_steps: 0 }}
   execution {{ mode: {mode} intra_op_threads: {threads} }}

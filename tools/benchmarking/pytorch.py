@@ -31,19 +31,19 @@ def build(case: cases.Case, arrays: cases.Arrays,
     A `Rival`.
   """
   torch.set_num_threads(threads)
-  model = _Model(case)
+  model = Model(case)
   model.fill(values)
   tensors = [torch.from_numpy(array) for array in arrays]
-  optimizers = _optimizers(case, model, fused)
+  trained = optimizers(case, model, fused)
   loss_of = torch.compile(model) if compiled else model
-  batches = _loaded(case, tensors) if loader else _indexed(case, tensors)
+  batches = _loaded(case, tensors) if loader else indexed(case, tensors)
 
   def step():
     loss = loss_of(*next(batches))
-    for optimizer in optimizers:
+    for optimizer in trained:
       optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    for optimizer in optimizers:
+    for optimizer in trained:
       optimizer.step()
     return loss
 
@@ -57,8 +57,8 @@ def build(case: cases.Case, arrays: cases.Arrays,
       lambda count: [step().item() for _ in range(count)])
 
 
-class _Model(nn.Module):
-  """The case's model; called with a batch it returns the loss."""
+class Model(nn.Module):
+  """The case's model; called with a batch it returns the sum of the losses."""
 
   def __init__(self, case):
     super().__init__()
@@ -79,25 +79,30 @@ class _Model(nn.Module):
 
   def forward(self, numbers, ids, labels):
     """Returns the sum of the tasks' losses."""
+    return sum(self.losses(numbers, ids, labels)[1])
+
+  def losses(self, numbers, ids, labels):
+    """Returns what the trunk or the experts make of it, and each task's loss.
+    """
     case = self._case
     features = numbers
     if case.categories:
       features = torch.cat([numbers] + [
           table(ids[:, c]) for c, table in enumerate(self.embedding)], 1)
-    shared = torch.relu(self.shared(features))
+    shared = made = torch.relu(self.shared(features))
     if case.experts:
       experts = shared.view(-1, case.experts, case.trunk)
-    total = 0.0
+    losses = []
     for t in range(case.tasks):
       if case.experts:
         weights = torch.softmax(self.gate[t](features), 1)
         shared = torch.bmm(weights.unsqueeze(1), experts).squeeze(1)
       estimate = self.head[t](torch.relu(self.tower[t](shared)))[:, 0]
-      total = total + (
+      losses.append(
           nn.functional.binary_cross_entropy_with_logits(
               estimate, labels[:, t]) if case.binary
           else nn.functional.mse_loss(estimate, labels[:, t]))
-    return total
+    return made, losses
 
   def fill(self, values: Dict[str, np.ndarray]) -> None:
     """Sets the initial values."""
@@ -123,7 +128,8 @@ class _Model(nn.Module):
         fill(self.head[t], [f"head/{task}"])
 
 
-def _optimizers(case, model, fused) -> List[torch.optim.Optimizer]:
+def optimizers(case: cases.Case, model: Model, fused: bool
+               ) -> List[torch.optim.Optimizer]:
   """Makes one Adam with a group per rate, and one for lazy tables."""
   shared = list(model.shared.parameters())
   found = []
@@ -144,7 +150,8 @@ def _optimizers(case, model, fused) -> List[torch.optim.Optimizer]:
                                               else {}))]
 
 
-def _indexed(case, tensors) -> Iterator[List[torch.Tensor]]:
+def indexed(case: cases.Case, tensors: List[torch.Tensor]
+            ) -> Iterator[List[torch.Tensor]]:
   """Yields batches by indexing with a permutation per epoch."""
   while True:
     order = torch.randperm(len(tensors[0]))

@@ -1,0 +1,139 @@
+"""Measures what a step with balanced gradients costs, beside TorchJD.
+
+The model is that of `benchmark.py --case=tasks`: 64 numbers, a trunk of 128
+units, a tower of 64 units per task, batches of 256 rows, Adam per task. Both
+sides compare the gradients of the trunk's parameters; what this engine needs
+where it compares those of the trunk's output is listed as well. Contestants
+take turns, each in a process of its own and with the number of threads that
+suits it best. Needs the extra `benchmark`; --only=engine needs no more.
+"""
+
+import datetime
+import importlib.metadata
+import statistics
+import sys
+import tempfile
+from typing import Any, Dict, List, Sequence
+
+from absl import flags
+
+from mtl_graph import launching
+from mtl_graph.evaluation import tables
+from tools import benchmark
+from tools.benchmarking import files
+from tools.benchmarking import report
+
+METHODS = {
+    "pcgrad": "pcgrad {}", "gradvac": "gradvac {}", "mgda": "mgda {}",
+    "cagrad": "cagrad {}", "imtl_g": "imtl_g {}", "graddrop": "graddrop {}",
+    "nash_mtl": "nash_mtl {}", "fairgrad": "fairgrad { alpha: 2 }",
+    "aligned_mtl": "aligned_mtl {}", "upgrad": "upgrad {}",
+    "dual_proj": "dual_proj {}", "config": "config {}",
+    "excess_mtl": "excess_mtl {}"}
+SUM = "sum"
+# Who follows each gradient of a parameter cannot look at others.
+_AT_PARAMETERS_ONLY = ("excess_mtl",)
+_SIDES = ("engine", "representation", "TorchJD")
+
+_FLAGS = flags.FlagValues()
+flags.DEFINE_multi_integer("tasks", [2, 4, 8], "Numbers of tasks, of 2, 4, 8, "
+                           "16 and 32.", flag_values=_FLAGS)
+flags.DEFINE_multi_enum("method", list(METHODS), list(METHODS), "Methods.",
+                        flag_values=_FLAGS)
+flags.DEFINE_multi_enum("only", list(_SIDES), list(_SIDES), "Sides.",
+                        flag_values=_FLAGS)
+flags.DEFINE_string("mode", "AUTO", "The engine's training.execution.mode.",
+                    flag_values=_FLAGS)
+flags.DEFINE_integer("rounds", 5, "Rounds; medians are over them.",
+                     lower_bound=1, flag_values=_FLAGS)
+flags.DEFINE_float("seconds", 0.2, "About how long a turn takes.",
+                   lower_bound=0.01, flag_values=_FLAGS)
+flags.DEFINE_list("threads", ["1"], "Numbers of threads that are tried.",
+                  flag_values=_FLAGS)
+
+
+def contestants(tasks: int, method: str, sides: Sequence[str], mode: str
+                ) -> List[benchmark.Contestant]:
+  """Returns who takes part for a method; for `SUM`, the plain sums."""
+  case, found = f"tasks_{tasks}", []
+  text = METHODS.get(method, "")
+  if "engine" in sides:
+    found.append(benchmark.Contestant(
+        f"engine {method}", case, "engine", {"mode": mode, "balancing": text}))
+  if ("representation" in sides and text
+      and method not in _AT_PARAMETERS_ONLY):
+    found.append(benchmark.Contestant(
+        f"representation {method}", case, "engine",
+        {"mode": mode, "balancing": f"{text} at: REPRESENTATION"}))
+  if "TorchJD" in sides:
+    found.append(benchmark.Contestant(
+        f"TorchJD {method}", case, "torchjd_methods",
+        {"method": method if text else None}))
+  return found
+
+
+def layout(tasks: int, seconds: Dict[str, Dict[str, float]]) -> str:
+  """Lays the seconds of steps out.
+
+  Args:
+    tasks: The number of tasks.
+    seconds: Of a step, by method and side.
+
+  Returns:
+    The lines.
+  """
+  heading = [f"{tasks} tasks"] + [
+      f"{side} {what}" for side in _SIDES for what in ("ms", "x sum")]
+  lines = [heading + ["TorchJD / engine"]]
+  plain = seconds[SUM]
+  plain = {**plain, "representation": plain.get("engine")}
+  for method, of in seconds.items():
+    line = [method]
+    for side in _SIDES:
+      there = side in of
+      line += [f"{1e3 * of[side]:.3f}" if there else "-",
+               f"{of[side] / plain[side]:.2f}"
+               if there and plain.get(side) else "-"]
+    both = "engine" in of and "TorchJD" in of
+    lines.append(line + [f"{of['TorchJD'] / of['engine']:.2f}" if both else "-"])
+  return tables.align(lines)
+
+
+def main(argv) -> int:
+  """Runs the tool and returns its exit code."""
+  return launching.run(argv, _FLAGS, _measure, __doc__)
+
+
+def _measure():
+  machine, versions = report.machine(), []
+  for name in ("mtl-graph", "tensorflow", "torch", "torchjd"):
+    try:
+      versions.append(f"{name} {importlib.metadata.version(name)}")
+    except importlib.metadata.PackageNotFoundError:
+      versions.append(f"no {name}")
+  print(f"{datetime.date.today().isoformat()}: {machine['processor']}, "
+        f"{machine['cores']} cores, {machine['system']}, Python "
+        f"{machine['python']}, {', '.join(versions)}; medians of "
+        f"{_FLAGS.rounds} rounds")
+  threads = [int(count) for count in _FLAGS.threads]
+  for tasks in _FLAGS.tasks:
+    found = {}
+    for method in [SUM, *_FLAGS.method]:
+      # Those of one method take turns: processes are many, cores are few.
+      some = contestants(tasks, method, _FLAGS.only, _FLAGS.mode)
+      with tempfile.TemporaryDirectory() as folder:
+        files.write(folder, some)
+        found[method] = _seconds(benchmark.compete(
+            some, _FLAGS.rounds, _FLAGS.seconds, threads, folder))
+    print(layout(tasks, found), flush=True)
+
+
+def _seconds(entries: List[Dict[str, Any]]) -> Dict[str, float]:
+  """Returns the median seconds of a step by side."""
+  return {entry["contestant"].partition(" ")[0]:
+          statistics.median(entry["seconds"])
+          for entry in entries if entry["seconds"]}
+
+
+if __name__ == "__main__":
+  sys.exit(main(sys.argv))
