@@ -6,7 +6,7 @@
 import importlib
 
 # Loaded when asked for, so that naming one does not wait for TensorFlow.
-_MODULES = ("layers",)
+_MODULES = ("layers", "rnn_cell")
 
 __all__ = list(_MODULES)
 

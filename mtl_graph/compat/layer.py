@@ -191,14 +191,14 @@ class Layer:
             constraint=constraint, partitioner=partitioner,
             use_resource=use_resource or scope.use_resource,
             synchronization=synchronization, aggregation=aggregation)
-        parts = _parts(variable)
-        if regularizer is not None and not any(id(v) in known for v in parts):
-          for part in parts:
+        stored = parts(variable)
+        if regularizer is not None and not any(id(v) in known for v in stored):
+          for part in stored:
             with tf.name_scope(f"{name}/Regularizer"):
               self.add_loss(regularizer(part))
     # A custom getter may have had another mind of what trains.
     training = {id(v) for v in tf.trainable_variables()} if trainable else ()
-    for part in parts:
+    for part in stored:
       (self._trainable_weights if id(part) in training
        else self._non_trainable_weights).append(part)
     return variable
@@ -273,7 +273,8 @@ class Layer:
     for key, value in self.__dict__.items():
       parts = value if isinstance(value, list) else [value]
       same = any(isinstance(part, (
-          tf.Tensor, tf.Operation, tf.VariableScope, tf.compat.v2.Variable))
+          tf.Tensor, tf.Operation, tf.VariableScope, tf.variable_scope,
+          tf.compat.v2.Variable))
                  for part in parts)
       setattr(copied, key, value if same else copy.deepcopy(value, memo))
     return copied
@@ -284,7 +285,7 @@ def _tensor(value):
       value, (np.ndarray, np.generic, float, int)) else value
 
 
-def _parts(variable):
+def parts(variable):
   """Returns what a variable is stored as: itself, or its partitions."""
   # A custom getter may return a tensor. TensorFlow 2's class is that of all.
   whole = isinstance(variable, (tf.compat.v2.Variable, tf.Tensor))

@@ -7,9 +7,11 @@ checkpoint beside it.
 import inspect
 import pickle
 import sys
+import warnings
 
 import tensorflow.compat.v1 as tf
 
+from tests.compat import cell_cases
 from tests.compat import layer_cases
 from tests.compat import measuring
 
@@ -30,6 +32,18 @@ def _plain(default):
           else repr(default))
 
 
+def _measure(cases, namespace):
+  return {(name, resources): measuring.measure(case, namespace, resources)
+          for name, case in cases.CASES.items() for resources in (True, False)
+          if resources or name in cases.WITH_REFERENCES}
+
+
+def _signatures(namespace):
+  members = {name: getattr(namespace, name) for name in dir(namespace)}
+  return {name: signature(member) for name, member in members.items()
+          if inspect.isfunction(member) or inspect.isclass(member)}
+
+
 def _save(case, namespace, path):
   """Saves variables of a network as PATH.ckpt and returns its predictions."""
   with tf.Graph().as_default(), measuring.session() as session:
@@ -41,17 +55,13 @@ def _save(case, namespace, path):
 
 def main(path):
   tf.disable_eager_execution()
+  warnings.simplefilter("ignore")  # That they are deprecated.
   found = {
-      "layers": {(name, resources): measuring.measure(
-          case, tf.layers, resources)
-                 for name, case in layer_cases.CASES.items()
-                 for resources in (True, False)
-                 if resources or name in layer_cases.WITH_REFERENCES},
+      "layers": _measure(layer_cases, tf.layers),
+      "cells": _measure(cell_cases, tf.nn.rnn_cell),
       "layer predictions": _save(layer_cases.network, tf.layers, path),
-      "layer signatures": {
-          name: signature(getattr(tf.layers, name)) for name in dir(tf.layers)
-          if inspect.isfunction(getattr(tf.layers, name))
-          or inspect.isclass(getattr(tf.layers, name))},
+      "layer signatures": _signatures(tf.layers),
+      "cell signatures": _signatures(tf.nn.rnn_cell),
   }
   with open(path, "wb") as file:
     pickle.dump(found, file)

@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.compat import layers
+from mtl_graph.compat import rnn_cell
+from tests.compat import cell_cases
 from tests.compat import layer_cases
 from tests.compat import measuring
 from tests.compat import originals
@@ -43,11 +45,14 @@ def tearDownModule():
   _FOLDER.cleanup()
 
 
+def _parameters(cases):
+  return [(name, True) for name in cases.CASES] + [
+      (name, False) for name in cases.WITH_REFERENCES]
+
+
 class LayersTest(parameterized.TestCase):
 
-  @parameterized.parameters(
-      [(name, True) for name in layer_cases.CASES]
-      + [(name, False) for name in layer_cases.WITH_REFERENCES])
+  @parameterized.parameters(_parameters(layer_cases))
   def test_equals_the_original(self, name, resources):
     found = measuring.measure(layer_cases.CASES[name], layers, resources)
     self.assertEqual(
@@ -67,6 +72,21 @@ class LayersTest(parameterized.TestCase):
         continue  # Of another making.
       self.assertEqual(originals.signature(getattr(layers, name)), expected,
                        name)
+
+
+class CellsTest(parameterized.TestCase):
+
+  @parameterized.parameters(_parameters(cell_cases))
+  def test_equals_the_original(self, name, resources):
+    found = measuring.measure(cell_cases.CASES[name], rnn_cell, resources)
+    self.assertEqual(
+        measuring.differences(found, _FOUND["cells"][name, resources]), [])
+
+  def test_signatures(self):
+    for name, expected in _FOUND["cell signatures"].items():
+      if name != "RNNCell":
+        self.assertEqual(originals.signature(getattr(rnn_cell, name)), expected,
+                         name)
 
 
 if __name__ == "__main__":
