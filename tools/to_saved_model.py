@@ -85,7 +85,8 @@ def _port(words):
   graph_checks.check(graph, path)
   if not signatures:
     found = signature_text.stored(source.meta_graph) or (
-        signature_text.propose(graph))
+        signature_text.propose(
+            graph, signature_text.collected(source.meta_graph)))
     print("no signature is stated, and nothing is written; "
           + ("it could be" if found else "found no output that is fed"))
     for signature in found:

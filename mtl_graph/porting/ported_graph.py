@@ -1,7 +1,8 @@
 """Rewrites what is needed of a graph of old for serving.
 
-Inputs become placeholders, constants constants, and reference variables
-resource variables, which is what today's readers of exports know.
+Inputs become placeholders, constants constants, of the branches of conditions
+on them one is left, and reference variables become resource variables, which is
+what today's readers of exports know.
 """
 
 from typing import Dict, List, Mapping, NamedTuple
@@ -11,6 +12,7 @@ from tensorflow.core.framework import graph_pb2
 from tensorflow.core.framework import node_def_pb2
 from tensorflow.core.framework import variable_pb2
 
+from mtl_graph.porting import constant_branches
 from mtl_graph.porting import graph_checks
 from mtl_graph.porting import graph_needs
 from mtl_graph.porting import op_review
@@ -92,6 +94,10 @@ def rewrite(needs: graph_needs.Needs, whole: graph_pb2.GraphDef,
     node.attr.clear()
     node.attr["dtype"].type = dtype
     node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, dtype))
+  for name, node in nodes.items():
+    if node.op == "PlaceholderWithDefault" and f"{name}:0" not in needs.inputs:
+      _to_identity(node)
+  constant_branches.take(nodes)
   for name in needs.variables:
     reads[name] = _add_variable(nodes[name], graph, names, shapes[name],
                                 variables)
@@ -115,6 +121,14 @@ def rewrite(needs: graph_needs.Needs, whole: graph_pb2.GraphDef,
   graph.node.extend(node for name, node in nodes.items() if name in needed)
   _add_functions(graph, whole)
   return Ported(graph, tensors, variables)
+
+
+def _to_identity(node) -> None:
+  """Has a placeholder that nobody can feed any more be its default."""
+  dtype = node.attr["dtype"].type
+  node.op = "Identity"
+  node.attr.clear()
+  node.attr["T"].type = dtype
 
 
 def _reached(nodes, needs, tensors):

@@ -5,8 +5,10 @@
 """
 
 import re
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set
+from typing import (Collection, Dict, List, Mapping, NamedTuple, Optional,
+                    Sequence, Set)
 
+import tensorflow.compat.v1 as tf
 from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
@@ -153,17 +155,34 @@ def stored(meta_graph: meta_graph_pb2.MetaGraphDef) -> List[Signature]:
           if not name.startswith("__") and one.inputs and one.outputs]
 
 
-def propose(graph: graph_pb2.GraphDef) -> List[Signature]:
+def collected(meta_graph: meta_graph_pb2.MetaGraphDef) -> List[str]:
+  """Returns the nodes that a graph's own collections name.
+
+  Code of old found its tensors again in collections, under names of its own.
+
+  Args:
+    meta_graph: The graph.
+  """
+  known = [key for name, key in vars(tf.GraphKeys).items() if name.isupper()]
+  own = [key for key in meta_graph.collection_def if key not in known]
+  return [graph_checks.node_of(tensor) for key in sorted(own)
+          for tensor in meta_graph.collection_def[key].node_list.value]
+
+
+def propose(graph: graph_pb2.GraphDef, named: Collection[str] = ()
+            ) -> List[Signature]:
   """Proposes signatures from what a graph is fed, and what it ends in.
 
-  An output is what nothing else needs, training, saving and summaries left out,
-  or what looks like an answer, and needs a placeholder.
+  An output is what is named, what nothing else needs, training, saving and
+  summaries left out, or what looks like an answer, and needs a placeholder.
 
   Args:
     graph: The graph, checked.
+    named: Names of nodes that its collections have.
 
   Returns:
-    A signature per output, what looks like an answer first, at most ten.
+    A signature per output, what is named first, then what looks like an answer,
+    at most ten.
   """
   nodes = {node.name: node for node in graph.node}
   forward = {name: node for name, node in nodes.items()
@@ -173,18 +192,19 @@ def propose(graph: graph_pb2.GraphDef) -> List[Signature]:
   found = []
   for name, node in forward.items():
     looks = node.op in _ANSWERS
-    if node.op in _PLACEHOLDERS or not (looks or name not in read) or not (
-        graph_checks.num_outputs(node)):
+    if node.op in _PLACEHOLDERS or not (
+        looks or name in named or name not in read) or not (
+            graph_checks.num_outputs(node)):
       continue
     fed = [other for other in nodes if other in _reached(name, nodes)
            and nodes[other].op in _PLACEHOLDERS]
     if fed:
-      found.append((not looks, len(fed), Signature(
+      found.append((name not in named, not looks, len(fed), Signature(
           _DEFAULT, "predict", {_key(f, fed): f"{f}:0" for f in fed},
           {_key(name, [name]): f"{name}:0"})))
-  found.sort(key=lambda entry: entry[:2])
+  found.sort(key=lambda entry: entry[:3])
   return [signature._replace(name=_DEFAULT if i == 0 else f"{_DEFAULT}_{i}")
-          for i, (_, _, signature) in enumerate(found[:_MOST])]
+          for i, (*_, signature) in enumerate(found[:_MOST])]
 
 
 def _is_of_training(node) -> bool:

@@ -64,7 +64,7 @@ def rnn(folder):
 
 
 def batch_norm(folder):
-  """Batch normalization that a placeholder turns, with its update ops."""
+  """Batch normalization and dropout that a placeholder turns."""
   del folder
   x = tf.placeholder(tf.float32, [None, 4], "x")
   is_training = tf.placeholder(tf.bool, [], "is_training")
@@ -79,6 +79,9 @@ def batch_norm(folder):
                                      1e-3)
   normalized = tf.cond(is_training, train, lambda: tf.nn.batch_normalization(
       h, mean, variance, beta, gamma, 1e-3))
+  normalized = tf.cond(is_training, lambda: tf.nn.dropout(normalized, rate=0.5),
+                       lambda: tf.identity(normalized))
+  tf.add_to_collection("what_rows_become", normalized)
   score = tf.nn.softmax(normalized, name="score")
   loss = tf.reduce_sum(tf.square(score))
   with tf.control_dependencies([mean.assign_add(tf.ones([3]))]):
