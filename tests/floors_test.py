@@ -68,6 +68,7 @@ _FLOORS = {
     "mtl_graph.export": 5,
     "mtl_graph.predict": 5,
     "tools.benchmarking": 6,
+    "tools.comparing": 6,
     "tools": 7,
 }
 # The floors whose files lie in one folder, mtl_graph/.

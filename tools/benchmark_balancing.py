@@ -10,6 +10,7 @@ suits it best. Needs the extra `benchmark`; --only=engine needs no more.
 
 import datetime
 import importlib.metadata
+import os
 import statistics
 import sys
 import tempfile
@@ -17,9 +18,12 @@ from typing import Any, Dict, List, Sequence
 
 from absl import flags
 
+# Run as a script, only the folder of this file is on the path.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# pylint: disable=wrong-import-position
 from mtl_graph import launching
 from mtl_graph.evaluation import tables
-from tools import benchmark
+from tools.benchmarking import contest
 from tools.benchmarking import files
 from tools.benchmarking import report
 
@@ -53,20 +57,20 @@ flags.DEFINE_list("threads", ["1"], "Numbers of threads that are tried.",
 
 
 def contestants(tasks: int, method: str, sides: Sequence[str], mode: str
-                ) -> List[benchmark.Contestant]:
+                ) -> List[contest.Contestant]:
   """Returns who takes part for a method; for `SUM`, the plain sums."""
   case, found = f"tasks_{tasks}", []
   text = METHODS.get(method, "")
   if "engine" in sides:
-    found.append(benchmark.Contestant(
+    found.append(contest.Contestant(
         f"engine {method}", case, "engine", {"mode": mode, "balancing": text}))
   if ("representation" in sides and text
       and method not in _AT_PARAMETERS_ONLY):
-    found.append(benchmark.Contestant(
+    found.append(contest.Contestant(
         f"representation {method}", case, "engine",
         {"mode": mode, "balancing": f"{text} at: REPRESENTATION"}))
   if "TorchJD" in sides:
-    found.append(benchmark.Contestant(
+    found.append(contest.Contestant(
         f"TorchJD {method}", case, "torchjd_methods",
         {"method": method if text else None}))
   return found
@@ -123,7 +127,7 @@ def _measure():
       some = contestants(tasks, method, _FLAGS.only, _FLAGS.mode)
       with tempfile.TemporaryDirectory() as folder:
         files.write(folder, some)
-        found[method] = _seconds(benchmark.compete(
+        found[method] = _seconds(contest.compete(
             some, _FLAGS.rounds, _FLAGS.seconds, threads, folder))
     print(layout(tasks, found), flush=True)
 

@@ -30,10 +30,12 @@ from typing import Any, Dict, List
 
 from absl import flags
 
+# Run as a script, only the folder of this file is on the path.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# pylint: disable=wrong-import-position
 from mtl_graph import launching
 
 launching.start_tensorflow()
-# pylint: disable=wrong-import-position
 from mtl_graph import api
 from mtl_graph import config
 from tools.benchmarking import report

@@ -1,15 +1,18 @@
 """The data sets on which compare_methods.py compares methods."""
 
+import contextlib
+import gzip
 import os
-from typing import Callable, Dict, NamedTuple, Tuple
+import subprocess
+import sys
+import tempfile
+from typing import Callable, Dict, Iterator, NamedTuple, Tuple
 
 import numpy as np
 
 from mtl_graph import api
+from mtl_graph.data import table
 from mtl_graph.protos import experiment_pb2
-from tools import make_census
-from tools import make_multimnist
-from tools import make_tox21
 from tools.comparing import methods
 
 # The census columns that are used, and their types.
@@ -20,8 +23,9 @@ _CENSUS = {"age": float, "capital_gains": float, "sex": object,
 
 Splits = Dict[str, Dict[str, np.ndarray]]
 
-_EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
-                         "protos", "examples", "large")
+_SPLITS = ("train", "validation", "test")
+_TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_EXAMPLES = os.path.join(_TOOLS, "..", "protos", "examples", "large")
 
 
 class Dataset(NamedTuple):
@@ -49,29 +53,54 @@ class Dataset(NamedTuple):
 def read_census(path: str) -> Splits:
   """Reads census-income.test.gz, split by a hash of the row."""
   found = {}
-  for split, rows in make_census.split(make_census.read(path)).items():
-    columns = zip(*[[field.strip() for field in row.decode().split(",")]
-                    for row in rows])
-    found[split] = {name: np.array(values, _CENSUS[name])
-                    for name, values in zip(make_census.COLUMNS, columns)
-                    if name in _CENSUS}
+  with _made("make_census", f"--input={path}") as folder:
+    with open(os.path.join(folder, "census-columns.txt"),
+              encoding="utf-8") as file:
+      names = file.read().split()
+    for split in _SPLITS:
+      with gzip.open(os.path.join(folder, f"census-{split}.csv.gz"),
+                     "rt") as file:
+        columns = zip(*[[field.strip() for field in row.split(",")]
+                        for row in file])
+      found[split] = {name: np.array(values, _CENSUS[name])
+                      for name, values in zip(names, columns)
+                      if name in _CENSUS}
   return found
 
 
 def read_tox21(path: str) -> Splits:
   """Reads derived_ecfp4_1024.npz, split by scaffold."""
-  return make_tox21.make(make_tox21.read(path))
+  with _made("make_tox21", f"--input={path}") as folder:
+    return {split: _arrays(folder, split) for split in _SPLITS}
 
 
 def read_multimnist(path: str) -> Splits:
   """Makes pairs of the digits of a folder; no digit trains and is tested."""
-  made = make_multimnist.make(
-      *make_multimnist.read(path), {"train": 30000, "validation": 10000}, 1)
-  held_out = made["validation"]
+  with _made("make_multimnist", f"--input_dir={path}", "--train_pairs=30000",
+             "--validation_pairs=10000") as folder:
+    train, held_out = (_arrays(folder, split) for split in _SPLITS[:2])
   half = len(held_out["left"]) // 2
-  return {"train": made["train"],
+  return {"train": train,
           "validation": {k: v[:half] for k, v in held_out.items()},
           "test": {k: v[half:] for k, v in held_out.items()}}
+
+
+@contextlib.contextmanager
+def _made(tool: str, *arguments: str) -> Iterator[str]:
+  """Yields a folder of what a tool makes of data as published."""
+  with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(_TOOLS, f"{tool}.py")
+    made = subprocess.run(
+        [sys.executable, path, f"--output_dir={folder}", *arguments],
+        capture_output=True, text=True, check=False)
+    if made.returncode:
+      raise table.DataError(made.stderr.strip())
+    yield folder
+
+
+def _arrays(folder: str, split: str) -> Dict[str, np.ndarray]:
+  with np.load(os.path.join(folder, f"{split}.npz")) as file:
+    return dict(file)
 
 
 DATASETS = {
@@ -108,7 +137,7 @@ def experiment_of(dataset: Dataset) -> experiment_pb2.Experiment:
           "training.execution.intra_op_threads=1",
           "training.summaries.enabled=false",
           "training.checkpoint.every_steps=0"])
-  for split in ("train", "validation", "test"):
+  for split in _SPLITS:
     source = getattr(experiment.data, split)
     for kind in ("csv", "npz"):
       source.ClearField(kind)
