@@ -1,7 +1,7 @@
 """Training from Python, on arrays or files."""
 
 import os
-from typing import Dict, Mapping, Optional, Sequence, Union
+from typing import Callable, Dict, Mapping, Optional, Sequence, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,6 +14,7 @@ from mtl_graph.protos import data_pb2
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.serving import publishing
 from mtl_graph.serving import saved_model
+from mtl_graph.training import exporting
 from mtl_graph.training import loop
 from mtl_graph.training import outcome
 
@@ -57,6 +58,14 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
   arrays = by_split(arrays, experiment.data)
   model_dir = model_dir or os.path.join("runs", experiment.name)
 
+  with python_functions.allowing(allow_python):
+    validation.check(experiment, arrays)
+    return loop.train(experiment, model_dir, arrays, allow_changes,
+                      exporter(model_dir, log), log, hooks, profile)
+
+
+def exporter(model_dir: str, log: Callable[[str], None]) -> exporting.Exporter:
+  """Returns what exports a run's checkpoints to `model_dir/export`."""
   def export(trained, checkpoint, raw, expected, record, try_weights):
     try:
       return saved_model.export(
@@ -65,11 +74,7 @@ def train(experiment: Union[experiment_pb2.Experiment, str],
     except publishing.HeldBack as held_back:
       log(str(held_back))
       return None
-
-  with python_functions.allowing(allow_python):
-    validation.check(experiment, arrays)
-    return loop.train(experiment, model_dir, arrays, allow_changes, export, log,
-                      hooks, profile)
+  return export
 
 
 def experiment_of(experiment: Union[experiment_pb2.Experiment, str],

@@ -7,10 +7,11 @@ import os
 import re
 import sys
 import tempfile
-from typing import Callable, Iterable, List, Sequence, Tuple
+from typing import Callable, Iterable, List, Optional, Sequence, Tuple
 
 from absl import flags
 
+from mtl_graph import cluster as cluster_lib
 from mtl_graph import config
 from mtl_graph import python_functions
 
@@ -39,6 +40,36 @@ def python_flag(values: flags.FlagValues) -> None:
       "allow_python", [], "Modules and packages whose functions the experiment "
       "may name, as in --allow_python=my_project,my_models.trunks. They are "
       "imported, and run.", flag_values=values)
+
+
+def cluster_flags(values: flags.FlagValues) -> None:
+  """Defines the flags that say which process of which cluster this is."""
+  flags.DEFINE_string("job_name", None, "Job of this process in a cluster: "
+                      "chief, worker, ps or evaluator. In place of TF_CONFIG.",
+                      flag_values=values)
+  flags.DEFINE_integer("task_index", 0, "Its index within the job.",
+                       flag_values=values)
+  for job in ("chief", "worker", "ps"):
+    flags.DEFINE_list(f"{job}_hosts", [], f"Addresses host:port of job {job}, "
+                      "separated by commas.", flag_values=values)
+
+
+def cluster_of(values: flags.FlagValues) -> Optional[cluster_lib.Cluster]:
+  """Returns the cluster that flags or TF_CONFIG state; None: there is none.
+
+  Raises:
+    ConfigError: If what they state is wrong.
+  """
+  return cluster_lib.choose(
+      cluster_lib.from_flags(values.job_name, values.task_index, {
+          job: values[f"{job}_hosts"].value for job in ("chief", "worker", "ps")
+      }), cluster_lib.from_environment(os.environ.get("TF_CONFIG")))
+
+
+def start_anew(line: str) -> None:
+  """Puts the same command, from its beginning, in the place of this process."""
+  print(f"{line}; starting anew", flush=True)
+  os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def model_dir_of(values: flags.FlagValues, experiment) -> str:

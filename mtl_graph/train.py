@@ -12,6 +12,7 @@ from mtl_graph import validation
 
 _FLAGS = flags.FlagValues()
 launching.experiment_flags(_FLAGS)
+launching.cluster_flags(_FLAGS)
 flags.DEFINE_boolean(
     "allow_changes", False, "Go on from a checkpoint of another experiment or "
     "other rows, restoring what fits.", flag_values=_FLAGS)
@@ -30,6 +31,9 @@ def main(argv) -> int:
 
 def _train():
   experiment = config.load(_FLAGS.config, _FLAGS.set)
+  cluster = launching.cluster_of(_FLAGS)
+  if cluster and not experiment.training.HasField("cluster"):
+    experiment.training.cluster.asynchronous.SetInParent()
   validation.check(experiment)
   # TensorFlow takes seconds: a bad experiment is refused without it.
   launching.start_tensorflow()
@@ -38,9 +42,18 @@ def _train():
   if _FLAGS.dry_run:
     print(preparation.describe(experiment))
     return
-  api.train(experiment, model_dir=launching.model_dir_of(_FLAGS, experiment),
-            allow_changes=_FLAGS.allow_changes,
-            log=functools.partial(print, flush=True), profile=_FLAGS.profile)
+  arguments = (experiment, None, launching.model_dir_of(_FLAGS, experiment))
+  log = functools.partial(print, flush=True)
+  if cluster is None:
+    api.train(*arguments, allow_changes=_FLAGS.allow_changes, log=log,
+              profile=_FLAGS.profile)
+    return
+  from mtl_graph import cluster_training
+  try:
+    cluster_training.train(*arguments, cluster, _FLAGS.allow_changes, log,
+                           _FLAGS.profile)
+  except cluster_training.Lost as lost:
+    launching.start_anew(str(lost))
 
 
 class _CallableModule(types.ModuleType):

@@ -15,6 +15,7 @@ from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
 from mtl_graph.data import splits
 from mtl_graph.evaluation import saved_run
+from mtl_graph.training import interruption
 from mtl_graph.training import loop
 from tests import every_part
 
@@ -145,7 +146,7 @@ class EveryPartTest(absltest.TestCase):
       if line.startswith("step 1/"):
         os.kill(os.getpid(), signal.SIGTERM)
 
-    with self.assertRaisesRegex(loop.Interrupted, "at step 1; saved"):
+    with self.assertRaisesRegex(interruption.Interrupted, "at step 1; saved"):
       loop.train(experiment, folder, _ARRAYS, log=terminate)
     result = loop.train(experiment, folder, _ARRAYS, log=lambda line: None)
     self.assertEqual(result.metrics, self._result.metrics)

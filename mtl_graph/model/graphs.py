@@ -1,8 +1,9 @@
 """Assembles the graph of an experiment, but for the training step."""
 
 import collections
-from typing import (Callable, Dict, List, Mapping, NamedTuple, Optional,
-                    Sequence, Set, Tuple, Union)
+import contextlib
+from typing import (Callable, ContextManager, Dict, List, Mapping, NamedTuple,
+                    Optional, Sequence, Set, Tuple, Union)
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -119,13 +120,15 @@ class Serving(NamedTuple):
 
 def build(experiment: experiment_pb2.Experiment,
           statistics: Optional[
-              Mapping[str, statistics_lib.Statistics]] = None) -> Graph:
+              Mapping[str, statistics_lib.Statistics]] = None,
+          placed: Optional[Callable[[], ContextManager]] = None) -> Graph:
   """Builds everything but the training step, and makes all model variables.
 
   Args:
     experiment: The experiment, valid, its vocabularies in line.
     statistics: Statistics of the training rows; None where a checkpoint will
       bring them.
+    placed: Returns the scope that places it; None: all on one machine.
 
   Returns:
     A `Graph`.
@@ -134,7 +137,7 @@ def build(experiment: experiment_pb2.Experiment,
     ConfigErrors: If the groups do not fit the variables.
   """
   graph = tf.Graph()
-  with graph.as_default():
+  with graph.as_default(), (placed or contextlib.nullcontext)():
     global_step = tf.train.get_or_create_global_step()
     raw = features_lib.placeholders(experiment.data.feature)
     transformed = features_lib.transform(experiment.data.feature, raw,

@@ -226,12 +226,14 @@ def _decays(pairs, decay):
 
 
 def group(updates: Sequence[tf.Operation],
-          global_step: Optional[tf.Variable] = None) -> tf.Operation:
+          global_step: Optional[tf.Variable] = None,
+          counts: Optional[tf.Tensor] = None) -> tf.Operation:
   """Groups the updates of one step, and counts the step after all of them.
 
   Args:
     updates: The update op of each group.
     global_step: The variable that counts steps, or None.
+    counts: Whether the step counts, boolean scalar; None: it does.
 
   Returns:
     The train_op.
@@ -239,5 +241,7 @@ def group(updates: Sequence[tf.Operation],
   updates = list(updates)
   if global_step is not None:
     with tf.control_dependencies(updates):
-      updates.append(global_step.assign_add(1, read_value=False))
+      updates.append(global_step.assign_add(
+          1 if counts is None else tf.cast(counts, tf.int64),
+          read_value=False))
   return tf.group(*updates, name="train_op")

@@ -11,6 +11,7 @@ from mtl_graph import outline
 from mtl_graph import task_graph
 from mtl_graph.data import batches
 from mtl_graph.data import features as features_lib
+from mtl_graph.model import accumulation
 from mtl_graph.model import averages
 from mtl_graph.model import balancing
 from mtl_graph.model import gradients as gradients_lib
@@ -18,6 +19,7 @@ from mtl_graph.model import graphs
 from mtl_graph.model import losses
 from mtl_graph.model import objectives
 from mtl_graph.model import optimizers
+from mtl_graph.model import replicas
 from mtl_graph.model import variable_groups
 from mtl_graph.model import weighting
 from mtl_graph.model.sharing import column_penalties
@@ -61,31 +63,11 @@ class Step(NamedTuple):
   rows: int = 0
 
 
-class _Pass(NamedTuple):
-  """What one batch, or the mean of several, gives.
-
-  Attributes:
-    gradients: By group, None where a loss does not reach a variable.
-    task_losses: Mean loss of each task, shape `[T]`.
-    label_weights: Weight of each task's labels, shape `[T]`.
-    task_weights: Factor on each task's loss, shape `[T]`.
-    total: The total loss, shape `[]`.
-    measures: What else is measured, shape `[S]`.
-    after: Where the losses of the same batch are asked for once the variables
-      are updated: computes them, and returns the ops that remember them.
-  """
-  gradients: Dict[str, List[Optional[tf.Tensor]]]
-  task_losses: tf.Tensor
-  label_weights: tf.Tensor
-  task_weights: tf.Tensor
-  total: tf.Tensor
-  measures: tf.Tensor
-  after: Optional[Callable[[], List[tf.Operation]]] = None
-
-
 def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
           objective: objectives.Objective, batch_of: BatchOf, step: tf.Tensor,
-          may_lack_labels: Sequence[bool]) -> Step:
+          may_lack_labels: Sequence[bool],
+          replica: replicas.Replica = replicas.ALONE,
+          number: Optional[tf.Tensor] = None) -> Step:
   """Adds one step of training to the current graph.
 
   Features to logits to task losses to one loss; one backward pass over the
@@ -100,6 +82,9 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
     step: The objective's counter as this step finds it, int64 scalar.
     may_lack_labels: Whether each task of the model may be without labels in a
       step. A group whose every task is without is left as it is.
+    replica: How workers make one step of their batches.
+    number: Number of this worker's batch, or batches, of the step; None: that
+      of the step.
 
   Returns:
     A `Step`.
@@ -113,25 +98,53 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
 
   def run(number):
     return _run_batch(experiment, model, objective, batch_of(number), number,
-                      step, updates, names)
+                      step, replica, updates, names)
 
-  first = run(step if count == 1 else step * count)
+  number = step if number is None else number
+  start = number if count == 1 else number * count
+  first = run(start)
   _check_reached(model.groups, training.group, first.gradients)
-  done = first if count == 1 else _accumulate(first, run, step, count, updates)
+  done = first if count == 1 else accumulation.accumulate(
+      first, run, start, count, updates)
+  tasks_of_group = _tasks_of_groups(model, objective)
+
+  def report_of(norms, rates):
+    with tf.name_scope("report"):
+      return Report(done.task_losses, done.label_weights, done.task_weights,
+                    norms, rates, tf.reshape(done.total, [1]), done.measures)
+
+  def step_of(train_op, fields):
+    # One tensor, hence one fetch per step.
+    return Step(train_op, tf.concat(fields, 0, name="report/all"),
+                Report(*[f.shape.as_list()[0] for f in fields]), tasks_of_group,
+                objective.tasks, names,
+                objective.batch_size * count * replica.workers)
+
+  if not replica.applies:
+    nothing = tf.zeros([len(trained)])
+    return step_of(replica.hand_in(done.gradients, objective.variables, step),
+                   report_of(nothing, nothing))
+  done = done._replace(gradients=replica.average(
+      done.gradients, objective.variables, step))
   norms = {name: gradients_lib.norm(done.gradients[name],
                                     f"gradient_norm/{name}")
            for name in trained}
   clipped = {name: gradients_lib.clip(group.clipping, done.gradients[name],
                                       norms[name])
              for name, group in trained.items()}
-  tasks_of_group = _tasks_of_groups(model, objective)
   conditions = _conditions(objective, tasks_of_group, done.label_weights, {
       task.name for task, may in zip(experiment.model.task, may_lack_labels)
       if may}, step)
   rates, applied = {}, []
   # No group may read what another has already updated.
   barrier = [g for some in clipped.values() for g in some if g is not None]
-  with tf.control_dependencies(barrier + updates):
+  barrier += updates
+  fresh = None
+  if replica is not replicas.ALONE:
+    barrier = [tf.group(*barrier)]  # One wait, not one per pair of ops.
+    with tf.control_dependencies(barrier):
+      fresh = replica.is_fresh(step)
+  with tf.control_dependencies(barrier):
     for name, group in trained.items():
       message = _optimizer_of(training, group)
       scope = f"optimizer/{name}"
@@ -140,7 +153,7 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
       optimizers.go_on(optimizer, scope, model.optimizers)
       applied.append(optimizers.apply(
           optimizer, scope, clipped[name], objective.variables[name],
-          conditions.get(name), optimizers.weight_decay(
+          _both(conditions.get(name), fresh), optimizers.weight_decay(
               message, rates[name], group.weight_decay)))
   if done.after is not None:
     with tf.control_dependencies(applied):
@@ -152,38 +165,41 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
           [(a, v) for a, v in model.averaged
            if v.ref() in updated or objective.counter is model.global_step],
           training.moving_average.decay, step)
-  train_op = _count(applied + updates, objective, model)
-  with tf.name_scope("report"):
-    fields = Report(
-        done.task_losses, done.label_weights, done.task_weights,
-        tf.stack(list(norms.values())), tf.stack(list(rates.values())),
-        tf.reshape(done.total, [1]), done.measures)
-    # One tensor, hence one fetch per step.
-    report = tf.concat(fields, 0)
-  return Step(train_op, report, Report(*[f.shape.as_list()[0] for f in fields]),
-              tasks_of_group, objective.tasks, names,
-              objective.batch_size * count)
+  train_op = _count(applied + updates, objective, model, fresh)
+  with tf.control_dependencies([train_op]):
+    train_op = replica.publish(step) or train_op
+  return step_of(train_op, report_of(tf.stack(list(norms.values())),
+                                     tf.stack(list(rates.values()))))
 
 
-def _count(applied, objective, model) -> tf.Operation:
+def _both(*conditions: Optional[tf.Tensor]) -> Optional[tf.Tensor]:
+  """Returns whether all conditions hold that there are; None: there are none.
+  """
+  there = [c for c in conditions if c is not None]
+  return tf.reduce_all(tf.stack(there)) if len(there) > 1 else (
+      there[0] if there else None)
+
+
+def _count(applied, objective, model, fresh=None) -> tf.Operation:
   """Groups updates, and counts the step once they are done."""
   if objective.counter is model.global_step:
-    return optimizers.group(applied, model.global_step)
+    return optimizers.group(applied, model.global_step, fresh)
   with tf.control_dependencies(applied):
     counted = objective.counter.assign_add(1, read_value=False)
   return optimizers.group([*applied, counted], model.global_step)
 
 
-def _run_batch(experiment, model, objective, batch, number, step, updates,
-               names) -> _Pass:
+def _run_batch(experiment, model, objective, batch, number, step, replica,
+               updates, names) -> accumulation.Pass:
   """Goes forward and backward over one batch."""
   tasks = [t for t in experiment.model.task if t.name in objective.tasks]
 
   def forward(moving):
     network = graphs.forward(experiment, features_lib.Transformed(
         batch.numbers, batch.ids), number, moving, wanted=objective.tasks)
-    return network, losses.build(experiment.model.task, network.logits,
-                                 batch.labels, batch.weights)
+    return network, replica.share(losses.build(
+        experiment.model.task, network.logits, batch.labels, batch.weights),
+                                  step)
 
   network, task_losses = forward(updates)
   combined = weighting.build(
@@ -214,7 +230,7 @@ def _run_batch(experiment, model, objective, batch, number, step, updates,
     found = forward([])[1]
     return combined.after(tf.stack([task_losses_ops.mean(found[task.name])
                                     for task in tasks]))
-  return _Pass(gradients_lib.densify(gradients, least_rows),
+  return accumulation.Pass(gradients_lib.densify(gradients, least_rows),
                combined.task_losses,
                tf.stack([task_losses[task.name].weight for task in tasks]),
                combined.task_weights, total,
@@ -290,49 +306,6 @@ def _gate_use(gates) -> Tuple[List[str], List[tf.Tensor]]:
       names += [f"{scope}/{expert[len(prefix):]}" for expert in gate.experts]
       names.append(f"{scope}/entropy")
   return names, values
-
-
-def _accumulate(first, run, step, count, updates) -> _Pass:
-  """Averages what `count` batches give; the first is already there."""
-  names = [name for name, some in first.gradients.items() for _ in some]
-  flat = [g for some in first.gradients.values() for g in some]
-  present = [i for i, g in enumerate(flat) if g is not None]
-
-  def summands(one, its_updates):
-    found = [g for some in one.gradients.values() for g in some]
-    with tf.control_dependencies(its_updates):
-      return [tf.identity(t) for t in (
-          one.task_losses * one.label_weights, one.label_weights,
-          one.task_weights, one.total, one.measures,
-          *[found[i] for i in present])]
-
-  def body(k, *sums):
-    before = len(updates)
-    one = run(step * count + k)
-    # Moving statistics are updated inside of the loop, batch by batch.
-    own = updates[before:]
-    del updates[before:]
-    return [k + 1] + [a + b for a, b in zip(sums, summands(one, own))]
-
-  start = summands(first, updates)
-  with tf.control_dependencies(updates):
-    # Else the loop would begin beside the first batch: what it is given enters
-    # it one by one, and its own updates ask for nothing but the counter.
-    second = tf.identity(tf.constant(1, tf.int64))
-  del updates[:]
-  results = tf.while_loop(
-      lambda k, *unused: k < count, body, [second] + start,
-      parallel_iterations=1, maximum_iterations=count - 1,
-      name="accumulate_batches")
-  numerators, weights, task_weights, total, measures = results[1:6]
-  mean = [None] * len(flat)
-  for i, gradient in zip(present, results[6:]):
-    mean[i] = gradient / count
-  gradients = collections.OrderedDict((name, []) for name in first.gradients)
-  for name, gradient in zip(names, mean):
-    gradients[name].append(gradient)
-  return _Pass(gradients, tf.math.divide_no_nan(numerators, weights), weights,
-               task_weights / count, total / count, measures / count)
 
 
 def _optimizer_of(training, group):

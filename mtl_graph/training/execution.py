@@ -22,9 +22,12 @@ class Ran(NamedTuple):
   Attributes:
     step: Its number among the steps that were traced.
     report: What it measured, shape `[R]`.
+    passed: By how much the global step has moved: in a cluster others move it
+      too.
   """
   step: int
   report: np.ndarray
+  passed: int = 1
 
 
 class Execution(Protocol):

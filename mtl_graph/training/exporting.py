@@ -10,6 +10,7 @@ from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import measurement
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import rows as rows_lib
+from mtl_graph.training import stopping
 
 # Exports a checkpoint: (experiment, checkpoint, raw rows, what the training
 # graph answers on them, what is known of the checkpoint, what measures the
@@ -51,10 +52,11 @@ class Exporting:
     self._digests = dict(digests)
     self._log = log
 
-  def is_due(self, step: int, evaluated: bool, best: bool) -> bool:
+  def is_due(self, before: int, step: int, evaluated: bool, best: bool) -> bool:
     """Returns whether the model is to be exported before training ends.
 
     Args:
+      before: The global step when this was last asked.
       step: The global step.
       evaluated: Whether it has just been evaluated.
       best: Whether it was the best so far.
@@ -64,7 +66,7 @@ class Exporting:
     if self._exporter is None or when is None:
       return False
     if when == "every_steps":
-      return step % publishing.every_steps == 0
+      return stopping.passes(before, step, publishing.every_steps)
     return best if when == "every_best" else evaluated
 
   def export(self, step: int, checkpoint: str,

@@ -1,7 +1,21 @@
 """Lets a run finish its step and save when it is asked to stop."""
 
+import os
+import select
 import signal
 import threading
+
+
+class Interrupted(Exception):
+  """A run that was asked to stop, and has done so.
+
+  Attributes:
+    signal: The signal.
+  """
+
+  def __init__(self, message: str, signal_: signal.Signals):
+    super().__init__(message)
+    self.signal = signal_
 
 
 class Interruption:
@@ -18,16 +32,34 @@ class Interruption:
   def __init__(self):
     self.signal = None
     self._previous = {}
+    self._pipe = self._earlier = None
 
   def __enter__(self) -> "Interruption":
     if threading.current_thread() is threading.main_thread():
       for number in (signal.SIGINT, signal.SIGTERM):
         self._previous[number] = signal.signal(number, self._note)
+      self._pipe = os.pipe()
+      os.set_blocking(self._pipe[1], False)
+      self._earlier = signal.set_wakeup_fd(self._pipe[1],
+                                           warn_on_full_buffer=False)
     return self
 
   def __exit__(self, *unused_exception) -> None:
     for number, handler in self._previous.items():
       signal.signal(number, handler)
+    if self._pipe:
+      signal.set_wakeup_fd(self._earlier)
+      for end in self._pipe:
+        os.close(end)
+      self._pipe = None
+
+  def noted(self) -> bool:
+    """Returns, to another thread, whether the process has got a signal.
+
+    The main one may be in a call that lets no handler run.
+    """
+    return self.signal is not None or bool(
+        self._pipe and select.select([self._pipe[0]], [], [], 0)[0])
 
   def requested(self) -> bool:
     """Returns whether a signal has been noted."""

@@ -1,12 +1,14 @@
 """Trains an experiment: from its rows to its last checkpoint and metrics."""
 
 import contextlib
+import functools
 import os
 import time
 from typing import Callable, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import cluster as cluster_lib
 from mtl_graph import config
 from mtl_graph import row_sets
 from mtl_graph.checkpoints import checkpoints as checkpoints_lib
@@ -22,6 +24,7 @@ from mtl_graph.training import exporting
 from mtl_graph.training import failures
 from mtl_graph.training import hooks as hooks_lib
 from mtl_graph.training import interruption as interruption_lib
+from mtl_graph.training import membership
 from mtl_graph.training import model_dir as model_dir_lib
 from mtl_graph.training import outcome
 from mtl_graph.training import preparation
@@ -35,25 +38,15 @@ from mtl_graph.training import training_graph
 from mtl_graph.training import warm_start
 
 
-class Interrupted(Exception):
-  """A run that was asked to stop, and has saved.
-
-  Attributes:
-    signal: The signal.
-  """
-
-  def __init__(self, message: str, signal):
-    super().__init__(message)
-    self.signal = signal
-
-
 def train(experiment: experiment_pb2.Experiment, model_dir: str,
           arrays: Optional[preparation.Arrays] = None,
           allow_changes: bool = False,
           exporter: Optional[exporting.Exporter] = None,
           log: Callable[[str], None] = print,
           hooks: Sequence[tf.train.SessionRunHook] = (),
-          profile: bool = False) -> outcome.Result:
+          profile: bool = False,
+          cluster: Optional[cluster_lib.Cluster] = None,
+          server: Optional[tf.train.Server] = None) -> outcome.Result:
   """Trains an experiment, from its last checkpoint if there is one.
 
   Args:
@@ -67,6 +60,7 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     log: Takes each line of the log.
     hooks: What runs around every step.
     profile: Whether to record some steps for TensorBoard's profiler.
+    cluster, server: The cluster whose chief this is, if there is one.
 
   Returns:
     An `outcome.Result`.
@@ -79,6 +73,7 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     TrainingError: If a loss or a gradient is not finite.
     Interrupted: If the run was asked to stop; it has saved.
     ProfilingError: If another profile is being recorded.
+    ClusterError, Lost: As `membership.taking_part`.
   """
   with contextlib.ExitStack() as stack:
     interruption = stack.enter_context(interruption_lib.Interruption())
@@ -90,10 +85,12 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     if late:
       log(late)
     hooks = hooks_lib.Hooks(hooks)
+    member = cluster and stack.enter_context(membership.taking_part(
+        cluster, experiment.training, interruption, log, server))
     run = _Run(experiment, model_dir, arrays, interruption, log, hooks,
-               exporter)
+               exporter, member)
     stack.enter_context(run.session)
-    stack.callback(run.close)
+    stack.callback(run.rows.close)
     stack.enter_context(hooks)
     run.start(changes, allow_changes)
     with run.profiled() if profile else contextlib.nullcontext():
@@ -105,11 +102,12 @@ class _Run:
   """One run: the graph, its session, and what goes on between steps."""
 
   def __init__(self, experiment, model_dir, arrays, interruption, log, hooks,
-               exporter):
+               exporter, member=None):
     self._began = time.monotonic()
     self._model_dir = model_dir
     self._interruption = interruption
     self._hooks = hooks
+    self._member = member
     self._log = log
     self._exporter = exporter
     self._tasks = experiment.model.task
@@ -118,18 +116,21 @@ class _Run:
     rows = self._split_rows["train"]
     self._experiment = experiment
     self._epoch = preparation.rows_of_epoch(experiment, rows.labels)
-    plan = preparation.plan(experiment, rows)
-    self._num_steps = preparation.num_steps(experiment, len(self._epoch), plan)
+    workers = member.batches if member else 1
+    plan = preparation.plan(experiment, rows, workers)
+    self._num_steps = preparation.num_steps(experiment, len(self._epoch), plan,
+                                            workers)
     self._task_rules = stopping.task_rules(experiment)
     self._path = checkpoints_lib.newest(model_dir)
     self._saved = self._path and checkpoints_lib.read_state(self._path)
     self._graph = training_graph.build(
         experiment, rows, self._parsed.statistics, self._epoch, plan, model_dir,
-        hooks, self._saved and self._saved.get("execution"))
-    self._model = self._graph.model
+        hooks, self._saved and self._saved.get("execution"), member)
+    self._model, self.rows = self._graph.model, self._graph.rows
     self._checkpoints = self._graph.checkpoints
-    self.session = sessions.open_session(self._model.graph,
-                                         experiment.training.execution)
+    open_session = member.open_session if member else sessions.open_session
+    self.session = open_session(self._model.graph,
+                                experiment.training.execution)
     self._evaluator = evaluator_lib.Evaluator(self.session, self._model,
                                               experiment)
     self._summaries = summaries.Summaries(
@@ -139,10 +140,6 @@ class _Run:
     self._schedule = self._step = self._first_step = self._exporting = None
     self._saved_step = self._saved_at_start = self._saved_path = None
     self._best_is_stale = False
-
-  def close(self):
-    """Ends what reads rows in the background."""
-    self._graph.rows.close()
 
   def start(self, changes, allow_changes):
     """Initializes or restores, and loads the training rows into the graph."""
@@ -181,7 +178,7 @@ class _Run:
         self._experiment.evaluation, self._digests.get("validation", ""),
         self._task_rules)
     self._stop_tasks(self._task_rules)
-    self._graph.rows.load(
+    self.rows.load(
         self.session, batches.take(self._batches["train"], self._epoch),
         self.session.run([one.counter for one in self._graph.objectives]))
     if changes and self._done():
@@ -191,6 +188,8 @@ class _Run:
           "as a changed experiment is to be trained")])
     if path is not None:
       self._saved_step = self._saved_at_start = self._step
+    if self._member:
+      self._member.begin(self._step)
     self._hooks.start(self.session)
     self._execution, description = self._graph.choice.start(
         self._schedule, self.session, self._step)
@@ -260,26 +259,30 @@ class _Run:
         self._log("first step after "
                   f"{started + seconds / len(some) - self._began:.1f} s")
       ran += some
-      self._step += len(some)
+      before, self._step = self._step, self._step + sum(r.passed for r in some)
+      passed = functools.partial(stopping.passes, before, self._step)
       failures.check(self._step, some[-1].report,
                      self._execution.steps[some[-1].step], self._model_dir)
       last = self._step >= self._num_steps or bool(self._hooks.stopped_by)
       evaluated, best = None, False
       if "validation" in self._batches and (
-          last or _at(self._step, evaluation.every_steps)):
+          last or passed(evaluation.every_steps)):
         bar.clear()
         evaluated, best = self._evaluate_and_keep_best()
-      if evaluated or last or _at(self._step, training.log_every_steps):
+      if evaluated or last or passed(training.log_every_steps):
         bar.clear()
         self._report(ran, seconds, evaluated)
         ran, seconds = [], 0.0
-      due = self._exporting.is_due(self._step, evaluated is not None, best)
-      if due or _at(self._step, training.checkpoint.every_steps):
+      due = self._exporting.is_due(before, self._step, evaluated is not None,
+                                   best)
+      if due or passed(training.checkpoint.every_steps):
         self._save()
       if due:
         bar.clear()
         self._exporting.export(self._step, self._saved_path, evaluated)
     bar.clear()
+    if self._member:  # Others may have moved it meanwhile.
+      self._step = int(self.session.run(self._model.global_step))
     if self._saved_step != self._step:
       self._save()
     if self._step != self._first_step and self._step < self._num_steps and (
@@ -290,7 +293,7 @@ class _Run:
 
   def _leave_if_asked(self):
     if self._interruption.requested():
-      raise Interrupted(
+      raise interruption_lib.Interrupted(
           f"stopped by {self._interruption.signal.name} at step {self._step}; "
           + ("nothing new to save" if self._step == self._saved_at_start
              else f"saved in {self._model_dir}")
@@ -395,6 +398,3 @@ class _Run:
       outcome.write(self._model_dir, basis, result)
     return result
 
-
-def _at(step: int, every: int) -> bool:
-  return bool(every) and step % every == 0

@@ -269,16 +269,26 @@ def _sources_of(experiment, task) -> List[data_pb2.TaskSource]:
               else not source.task or task in source.task)]
 
 
-def plan(experiment: experiment_pb2.Experiment, rows: splits.Split
-         ) -> Optional[mixing.Plan]:
-  """Draws the source of each batch of joint training, if there are several."""
+def plan(experiment: experiment_pb2.Experiment, rows: splits.Split,
+         workers: int = 1) -> Optional[mixing.Plan]:
+  """Draws the source of each batch of joint training, if there are several.
+
+  Args:
+    experiment: The experiment, valid.
+    rows: The training rows.
+    workers: How many workers each add a batch to a step.
+
+  Returns:
+    The plan, or None.
+  """
   if not rows.sources or experiment.training.WhichOneof("mode") != "joint":
     return None
   counts = [part.stop - part.start for part in rows.sources.values()]
-  count = experiment.training.accumulate_batches
+  count = experiment.training.accumulate_batches * workers
   drawn = mixing.plan(
       experiment.data, counts, experiment.data.batch_size,
-      num_steps(experiment, sum(counts)) * count, experiment.seed)
+      num_steps(experiment, sum(counts), workers=workers) * count,
+      experiment.seed)
   if len(drawn.source) < count:
     raise sources.DataError(
         f"data.source: found {len(drawn.source)} batches until all sources have"
@@ -287,23 +297,25 @@ def plan(experiment: experiment_pb2.Experiment, rows: splits.Split
 
 
 def num_steps(experiment: experiment_pb2.Experiment, rows: int,
-              drawn: Optional[mixing.Plan] = None) -> int:
+              drawn: Optional[mixing.Plan] = None, workers: int = 1) -> int:
   """Returns how many steps joint training has in all.
 
   Args:
     experiment: The experiment, valid.
     rows: Rows of an epoch.
     drawn: What `plan` returned; the run ends with its batches.
+    workers: How many workers each add a batch to a step.
   """
   training = experiment.training
-  rows_of_step = experiment.data.batch_size * training.accumulate_batches
+  batches = training.accumulate_batches * workers
+  rows_of_step = experiment.data.batch_size * batches
   steps = training.num_steps
   if training.HasField("num_epochs"):
     # 1.1 epochs of 10 rows are 11 rows, not a trifle more.
     epochs = fractions.Fraction(str(training.num_epochs))
     steps = max(math.ceil(epochs * rows / rows_of_step), 1)
   if drawn is not None:
-    steps = min(steps, len(drawn.source) // training.accumulate_batches)
+    steps = min(steps, len(drawn.source) // batches)
   return steps
 
 

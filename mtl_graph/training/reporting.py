@@ -229,7 +229,7 @@ def measure(steps: Sequence[train_step.Step],
     interval.learning_rates.update(zip(step.tasks_of_group,
                                        report.learning_rates[-1]))
     interval.measures.update(zip(step.measures, report.measures.mean(axis=0)))
-    rows += step.rows * len(reports)
+    rows += step.rows * sum(one.passed for one in ran if one.step == number)
     if len(steps) == 1:
       interval = interval._replace(total=float(report.total.mean()))
   return interval._replace(rows=rows)

@@ -87,3 +87,14 @@ def next_border(experiment: experiment_pb2.Experiment, step: int,
            experiment.evaluation.every_steps,
            experiment.serving.publishing.every_steps)
   return min([num_steps, *((step // n + 1) * n for n in every if n)])
+
+
+def passes(before: int, step: int, every: int) -> bool:
+  """Returns whether a step that is a multiple of `every` has just been passed.
+
+  Args:
+    before: The global step before.
+    step: The global step.
+    every: Steps between two of them; 0: there are none.
+  """
+  return bool(every) and step // every > before // every

@@ -1,7 +1,8 @@
 """The graph of a run: the model, its training rows, and the step over them."""
 
+import contextlib
 from typing import (Callable, Dict, List, Mapping, NamedTuple, Optional,
-                    Sequence, Tuple)
+                    Sequence, Tuple, Union)
 
 import tensorflow.compat.v1 as tf
 
@@ -15,9 +16,11 @@ from mtl_graph.model import objectives as objectives_lib
 from mtl_graph.model import step_block
 from mtl_graph.model import train_step
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.training import cluster_execution
 from mtl_graph.training import execution_choice
 from mtl_graph.training import hooks as hooks_lib
 from mtl_graph.training import inputs as inputs_lib
+from mtl_graph.training import membership
 from mtl_graph.training import preparation
 
 
@@ -37,7 +40,7 @@ class TrainingGraph(NamedTuple):
   rows: inputs_lib.Input
   objectives: List[objectives_lib.Objective]
   trace: Callable[[str], execution_choice.Traced]
-  choice: execution_choice.Choice
+  choice: Union[execution_choice.Choice, cluster_execution.Choice]
   cosines: Dict[Tuple[str, str], tf.Tensor]
   checkpoints: checkpoints_lib.Checkpoints
 
@@ -45,7 +48,8 @@ class TrainingGraph(NamedTuple):
 def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
           measured: Mapping[str, statistics.Statistics], epoch: Sequence[int],
           plan: Optional[mixing.Plan], model_dir: str, hooks: hooks_lib.Hooks,
-          execution: Optional[str] = None) -> TrainingGraph:
+          execution: Optional[str] = None,
+          member: Optional[membership.Member] = None) -> TrainingGraph:
   """Builds the graph of a run.
 
   Args:
@@ -57,6 +61,7 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
     model_dir: The run's folder.
     hooks: What runs around every step.
     execution: The mode that AUTO chose when the run began, if it goes on.
+    member: The part in a cluster; None: there is none.
 
   Returns:
     A `TrainingGraph`.
@@ -64,13 +69,16 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
   Raises:
     ConfigErrors: If the groups do not fit the variables.
   """
-  model = graphs.build(experiment, measured)
-  with model.graph.as_default():
+  placed = member.placed if member else contextlib.nullcontext
+  at_hand = member.at_hand if member else contextlib.nullcontext
+  model = graphs.build(experiment, measured, placed)
+  with model.graph.as_default(), placed():
     objectives = objectives_lib.build(experiment, model)
-    rows_in = inputs_lib.build(
-        experiment, objectives, rows, epoch,
-        preparation.rows_of_tasks(experiment, rows, len(epoch)), plan,
-        graphs.widths(experiment, model.transformed))
+    with at_hand():
+      rows_in = inputs_lib.build(
+          experiment, objectives, rows, epoch,
+          preparation.rows_of_tasks(experiment, rows, len(epoch)), plan,
+          graphs.widths(experiment, model.transformed))
     lacking = [rows_in.may_lack_labels(one) for one in objectives]
     count = experiment.training.accumulate_batches
 
@@ -98,8 +106,12 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
               else f"step/{objective.tasks[0]}")
       return steps
 
-    choice = execution_choice.Choice(experiment.training.execution, trace,
-                                     rows_in, hooks, execution)
+    if member:
+      choice = _choice_of(member, experiment, model, objectives[0], rows_in,
+                          lacking[0], hooks)
+    else:
+      choice = execution_choice.Choice(experiment.training.execution, trace,
+                                       rows_in, hooks, execution)
     cosines = {}
     if experiment.training.summaries.gradient_cosine:
       with tf.name_scope("gradient_cosines"):
@@ -112,6 +124,24 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
     hooks.begin()
   return TrainingGraph(model, rows_in, objectives, trace, choice, cosines,
                        checkpoints)
+
+
+def _choice_of(member, experiment, model, objective, rows, may_lack_labels,
+               hooks) -> cluster_execution.Choice:
+  """Traces the one step of a member of a cluster."""
+  count = experiment.training.accumulate_batches
+  replica = member.join(model.global_step)
+  step = _read(objective.counter)
+  number = replica.number(step)
+  traced = train_step.build(
+      experiment, model, objective,
+      rows.batches_of(objective, number * count, count), step, may_lack_labels,
+      replica, number)
+  if hooks:
+    hooks_lib.name_report(traced)
+  member.prepare()
+  return cluster_execution.Choice(experiment.training.execution, traced, number,
+                                  model.global_step, count, rows, member, hooks)
 
 
 def _read(counter: tf.Variable) -> tf.Tensor:

@@ -15,6 +15,7 @@ import tensorflow.compat.v1 as tf
 from mtl_graph import config
 from mtl_graph import validation
 from mtl_graph.checkpoints import checkpoints
+from mtl_graph.training import interruption
 from mtl_graph.training import loop
 
 _TEXT = """
@@ -167,7 +168,7 @@ class BitsTest(ResumeTest):
     # The first, one between, one with a checkpoint, the last but one.
     for step in (1, 9, 30, 39):
       with self.assertRaisesRegex(
-          loop.Interrupted, f"^stopped by SIGTERM at step {step}; saved in "
+          interruption.Interrupted, f"^stopped by SIGTERM at step {step}; saved in "
           f"{self._folder}; run the same command to go on$") as caught:
         self._train("training.log_every_steps=1",
                     log=_terminate_at(f"step {step}/"))
@@ -179,7 +180,7 @@ class BitsTest(ResumeTest):
     self.assertEqual(result.metrics, self._result.metrics)
 
   def test_terminated_before_the_first_step(self):
-    with self.assertRaisesRegex(loop.Interrupted, "at step 0; saved"):
+    with self.assertRaisesRegex(interruption.Interrupted, "at step 0; saved"):
       self._train(log=_terminate_at("rows: "))
     self._train()
     self._check_equal()
@@ -218,7 +219,7 @@ class BitsTest(ResumeTest):
 
   def test_handlers_of_signals_are_put_back(self):
     before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
-    with self.assertRaises(loop.Interrupted):
+    with self.assertRaises(interruption.Interrupted):
       self._train(log=_terminate_at("rows: "))
     self.assertEqual([signal.getsignal(s) for s in
                       (signal.SIGINT, signal.SIGTERM)], before)
@@ -265,7 +266,7 @@ class ChangesTest(ResumeTest):
 
   def test_allowed_changes_restore_what_fits(self):
     # Stopped before its first step, the run leaves all as it was.
-    with self.assertRaises(loop.Interrupted):
+    with self.assertRaises(interruption.Interrupted):
       self._train("training.num_steps=50", _THIRD, allow_changes=True,
                   log=lambda line: (self._lines.append(line),
                                     _terminate_at("rows: ")(line)))
@@ -335,7 +336,7 @@ class AddedTaskTest(ResumeTest):
 
   def _initial(self, *overrides):
     """Returns the values of variables and slots before the first step."""
-    with self.assertRaises(loop.Interrupted):
+    with self.assertRaises(interruption.Interrupted):
       self._train(*overrides, log=_terminate_at("rows: "))
     values = _values(checkpoints.latest(self._folder))
     shutil.rmtree(self._folder)

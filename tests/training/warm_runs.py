@@ -13,6 +13,7 @@ from mtl_graph import config
 from mtl_graph import validation
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.checkpoints import compatibility
+from mtl_graph.training import interruption
 from mtl_graph.training import loop
 
 TEXT = """
@@ -91,7 +92,7 @@ def at_start(*overrides, rows=None, text=TEXT):
   with tempfile.TemporaryDirectory() as folder:
     try:
       train(folder, *overrides, rows=rows, log=log, text=text)
-    except loop.Interrupted:
+    except interruption.Interrupted:
       pass
     path = checkpoints.newest(folder)
     return values(path), compatibility.experiment_of(path), lines

@@ -1,0 +1,353 @@
+"""How the workers of a cluster make one step of their batches."""
+
+import collections
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+import tensorflow.compat.v1 as tf
+
+from mtl_graph.ops import task_losses as task_losses_ops
+
+_Losses = Dict[str, task_losses_ops.TaskLoss]
+_Gradients = Dict[str, List[Optional[tf.Tensor]]]
+_Variables = Mapping[str, Sequence[tf.Variable]]
+
+# Steps that a result is kept for those who are late.
+_KEPT = 10000
+_LAST = 2 ** 62
+# How collective ops tell one another apart.
+_GROUP, _LOSSES, _GRADIENTS, _VALUES = 1, 1, 2, 3
+
+
+class Replica:
+  """One worker of several, or, as it stands, a process that trains alone.
+
+  Attributes:
+    workers: Batches that a step is made of.
+    applies: Whether this worker updates variables.
+  """
+
+  workers = 1
+  applies = True
+
+  def number(self, step: tf.Tensor) -> tf.Tensor:
+    """Returns the number of this worker's batch of a step, int64 scalar."""
+    return step
+
+  def share(self, losses: _Losses, step: tf.Tensor) -> _Losses:
+    """Makes task losses of this worker's rows those of all workers' rows."""
+    del step
+    return losses
+
+  def average(self, gradients: _Gradients, variables: _Variables,
+              step: tf.Tensor) -> _Gradients:
+    """Returns the mean of all workers' gradients, where this worker applies."""
+    del variables, step
+    return gradients
+
+  def hand_in(self, gradients: _Gradients, variables: _Variables,
+              step: tf.Tensor) -> tf.Operation:
+    """Leaves gradients to the worker that applies, and waits for it."""
+    raise NotImplementedError("this worker applies its gradients itself")
+
+  def is_fresh(self, step: tf.Tensor) -> Optional[tf.Tensor]:
+    """Returns whether gradients may still be applied; None: they may."""
+    del step
+    return None
+
+  def publish(self, step: tf.Tensor) -> Optional[tf.Operation]:
+    """Tells the others that a step is done; None: nobody waits for it."""
+    del step
+    return None
+
+
+class Asynchronous(Replica):
+  """A worker that updates variables of parameter servers as it goes.
+
+  Batches are claimed from a counter that all share: each is some worker's, and
+  no two workers', however fast they are.
+  """
+
+  def __init__(self, device: str, global_step: tf.Variable,
+               max_staleness: Optional[int] = None):
+    """Makes the counter in the current graph.
+
+    Args:
+      device: Device of the counter.
+      global_step: Counts the updates of all.
+      max_staleness: Updates of others that a gradient may have missed; None:
+        any number.
+    """
+    self._global_step, self._most = global_step, max_staleness
+    self.claimed = _shared("cluster/claimed", device)
+
+  def number(self, step: tf.Tensor) -> tf.Tensor:
+    """Claims a batch; see `Replica.number`."""
+    with tf.colocate_with(self.claimed.handle):
+      return tf.identity(tf.raw_ops.ResourceCountUpTo(
+          resource=self.claimed.handle, limit=_LAST, T=tf.int64))
+
+  def is_fresh(self, step: tf.Tensor) -> Optional[tf.Tensor]:
+    """Returns whether few enough updates were missed since `step` was read."""
+    if self._most is None:
+      return None
+    return self._global_step.read_value() - step <= self._most
+
+
+class _Shared(Replica):
+  """A worker whose batch is a part of the step's.
+
+  With N_t and D_t the sums over all workers of task t's weighted losses and of
+  their weights, every worker computes the loss f(N_1 / D_1, ..., N_T / D_T), and
+  the gradient of it that its own rows are the cause of, times the number of
+  workers W:
+
+  ```
+    W sum_t  df/d(N_t / D_t)  grad n_t / D_t  +  grad of what is no task loss
+  ```
+
+  n_t being its own part of N_t. The mean of these over workers is the gradient
+  of f, whatever f makes of the task losses and whatever rows have labels; of
+  penalties and of log variances each worker has the whole gradient, and the mean
+  is that as well.
+  """
+
+  def __init__(self, workers: int, rank: int, counted: int):
+    self.workers = workers
+    self._rank, self._counted = rank, counted
+
+  def number(self, step: tf.Tensor) -> tf.Tensor:
+    """Returns step W + rank: together the batches of a step follow each other.
+    """
+    return step * self.workers + self._rank
+
+  def share(self, losses: _Losses, step: tf.Tensor) -> _Losses:
+    """Makes task losses those of all rows; see `Replica.share`."""
+    if not losses:
+      return losses
+    with tf.name_scope("share_losses"):
+      mine = tf.stack([loss.sum for loss in losses.values()])
+      sums, weights = tf.split(tf.stop_gradient(self._add_up(tf.concat(
+          [mine, tf.stack([loss.weight for loss in losses.values()])], 0),
+                                                             step)), 2)
+      mine *= float(self._counted)
+      sums += mine - tf.stop_gradient(mine)
+      return collections.OrderedDict(
+          (task, task_losses_ops.TaskLoss(total, weight)) for task, total, weight
+          in zip(losses, tf.unstack(sums, len(losses)),
+                 tf.unstack(weights, len(losses))))
+
+  def _add_up(self, values, step):
+    raise NotImplementedError
+
+
+class Ring(_Shared):
+  """A worker that has all variables, and adds up with its neighbours."""
+
+  def __init__(self, workers: int, rank: int):
+    super().__init__(workers, rank, workers)
+
+  def _add_up(self, values, step):
+    return self._reduce(values, _LOSSES)
+
+  def _reduce(self, tensor, instance):
+    return tf.raw_ops.CollectiveReduce(
+        input=tensor, group_size=self.workers, group_key=_GROUP,
+        instance_key=instance, merge_op="Add", final_op="Id",
+        subdiv_offsets=[0], communication_hint="ring")
+
+  def average(self, gradients: _Gradients, variables: _Variables,
+              step: tf.Tensor) -> _Gradients:
+    """Returns the mean of all workers' gradients, dense."""
+    with tf.name_scope("all_reduce"):
+      flat = [tf.convert_to_tensor(g) for some in gradients.values()
+              for g in some if g is not None]
+      total = self._reduce(tf.concat([tf.reshape(g, [-1]) for g in flat], 0),
+                           _GRADIENTS) / self.workers
+      means = iter([tf.reshape(part, tf.shape(g)) for part, g in zip(
+          tf.split(total, [g.shape.num_elements() for g in flat]), flat)])
+      return collections.OrderedDict(
+          (name, [None if g is None else next(means) for g in some])
+          for name, some in gradients.items())
+
+  def broadcast(self, variables: Sequence[tf.Variable]) -> tf.Operation:
+    """Gives variables the values that the chief's have.
+
+    Args:
+      variables: Variables of numbers.
+
+    Returns:
+      The op, which all workers have to run.
+    """
+    ops, last = [], []
+    for i, variable in enumerate(variables):
+      with tf.control_dependencies(last):  # The same order everywhere.
+        value = variable.read_value()
+        value = self._reduce(tf.reshape(
+            value if self._rank == 0 else tf.zeros_like(value), [-1]),
+                             _VALUES + i)
+      last = [value]
+      ops.append(variable.assign(tf.reshape(value, variable.shape),
+                                 read_value=False))
+    return tf.group(*ops)
+
+
+class Synchronous(_Shared):
+  """A worker that hands its gradients to the chief, by way of the servers.
+
+  What workers hand in is tagged with the step; what comes too late for its step
+  is dropped. Results are kept under the step's tag for anyone who asks, so that
+  a worker may die at any moment and take its part again.
+  """
+
+  def __init__(self, workers: int, rank: int, device: str, worker: str,
+               backup: int = 0):
+    """Makes what is shared in the current graph.
+
+    Args:
+      workers: How many workers there are.
+      rank: Which of them this is; 0 applies.
+      device: Device of what is not of one variable.
+      worker: Device of this worker.
+      backup: Workers that are not waited for.
+    """
+    super().__init__(workers, rank, workers - backup)
+    self.applies = rank == 0
+    self._device = device
+    # Number that makes tags of steps, and the first step it is for.
+    self.base = _shared("cluster/base", worker)
+    self.first = _shared("cluster/first", worker)
+    self._accumulators: List[Tuple[
+        tf.ConditionalAccumulatorBase, tf.TensorShape]] = []
+
+  def _tag(self, step):
+    return self.base.read_value() + step
+
+  def _staged(self, name):
+    return {"dtypes": [tf.float32], "shared_name": f"cluster/{name}"}
+
+  def _stage(self, name, key, values):
+    with tf.device(self._device):
+      op = tf.raw_ops.MapStage(key=key, indices=[0], values=[values],
+                               **self._staged(name))
+      # Kept for the late, not for ever.
+      old = tf.cond(
+          key - _KEPT >= self.base.read_value() + self.first.read_value(),
+          lambda: tf.size(tf.raw_ops.MapUnstage(
+              key=key - _KEPT, indices=[0], **self._staged(name))[0]),
+          lambda: tf.constant(0))
+    return tf.group(op, old)
+
+  def _peek(self, name, key):
+    with tf.device(self._device):
+      return tf.raw_ops.MapPeek(key=key, indices=[0], **self._staged(name))[0]
+
+  def _accumulator(self, name, shape, sparse=False):
+    kind = (tf.SparseConditionalAccumulator if sparse
+            else tf.ConditionalAccumulator)
+    accumulator = kind(tf.float32, shape=shape, shared_name=f"cluster/{name}",
+                       name="accumulator", reduction_type="SUM")
+    self._accumulators.append((accumulator, shape))
+    return accumulator
+
+  def _add_up(self, values, step):
+    with tf.device(self._device):
+      accumulator = self._accumulator("losses", values.shape)
+    tag = self._tag(step)
+    with tf.control_dependencies([accumulator.apply_grad(values, tag)]):
+      if not self.applies:
+        total = self._peek("losses", tag)
+      else:
+        total = accumulator.take_grad(self._counted)
+        with tf.control_dependencies([self._stage("losses", tag, total)]):
+          total = tf.identity(total)
+    total.set_shape(values.shape)
+    return total
+
+  def _push(self, gradient, variable, tag):
+    """Adds a gradient to those of others; returns the accumulator and the op."""
+    name = f"gradient/{variable.op.name}"
+    with tf.colocate_with(variable.handle):
+      if isinstance(gradient, tf.IndexedSlices):
+        accumulator = self._accumulator(name, variable.shape, sparse=True)
+        # It takes rows in order, each once.
+        order = tf.argsort(gradient.indices)
+        rows, places = tf.unique(tf.gather(gradient.indices, order))
+        values = tf.math.segment_sum(tf.gather(gradient.values, order), places)
+        return accumulator, accumulator.apply_indexed_slices_grad(
+            tf.IndexedSlices(values, tf.cast(rows, tf.int64)), tag)
+      accumulator = self._accumulator(name, variable.shape)
+      return accumulator, accumulator.apply_grad(gradient, tag)
+
+  def average(self, gradients: _Gradients, variables: _Variables,
+              step: tf.Tensor) -> _Gradients:
+    """Returns the mean of the gradients of those that were in time."""
+    tag = self._tag(step)
+
+    def mean(gradient, variable):
+      if gradient is None:
+        return None
+      accumulator, push = self._push(gradient, variable, tag)
+      with tf.colocate_with(variable.handle), tf.control_dependencies([push]):
+        if isinstance(gradient, tf.IndexedSlices):
+          taken = accumulator.take_indexed_slices_grad(self._counted)
+          return tf.IndexedSlices(taken.values / self._counted, taken.indices,
+                                  gradient.dense_shape)
+        taken = accumulator.take_grad(self._counted)
+        taken.set_shape(variable.shape)
+        return taken / self._counted
+
+    with tf.name_scope("average_gradients"):
+      return collections.OrderedDict(
+          (name, [mean(g, v) for g, v in zip(some, variables[name])])
+          for name, some in gradients.items())
+
+  def hand_in(self, gradients: _Gradients, variables: _Variables,
+              step: tf.Tensor) -> tf.Operation:
+    """Leaves gradients to the chief, and waits for it."""
+    tag = self._tag(step)
+    with tf.name_scope("hand_in"):
+      pushes = [self._push(g, v, tag)[1] for name, some in gradients.items()
+                for g, v in zip(some, variables[name]) if g is not None]
+      with tf.control_dependencies(pushes):
+        return self._peek("done", tag + 1).op
+
+  def publish(self, step: tf.Tensor) -> Optional[tf.Operation]:
+    """Tells the others that a step is done."""
+    return self._stage("done", self._tag(step) + 1, tf.zeros([]))
+
+  def start_over(self) -> tf.Operation:
+    """Returns the op that drops what was handed in under earlier numbers.
+
+    The chief runs it once `base` and `first` are set.
+    """
+    tag = self.base.read_value() + self.first.read_value()
+    ops = []
+    for accumulator, shape in self._accumulators:
+      with tf.colocate_with(accumulator.accumulator_ref):
+        ops.append(self._emptied(accumulator, shape.as_list(), tag))
+    return tf.group(*ops)
+
+  @staticmethod
+  def _emptied(accumulator, shape, tag):
+    """Takes all there is out; that there is something it sees to itself."""
+    is_sparse = isinstance(accumulator, tf.SparseConditionalAccumulator)
+    with tf.control_dependencies([accumulator.set_global_step(tag - 1)]):
+      nothing = (accumulator.apply_indexed_slices_grad(tf.IndexedSlices(
+          tf.zeros([1, *shape[1:]]), tf.zeros([1], tf.int64)), tag)
+                 if is_sparse else
+                 accumulator.apply_grad(tf.zeros(shape), tag))
+    with tf.control_dependencies([nothing]):  # Whose taking counts as a step.
+      taken = (accumulator.take_indexed_slices_grad(1).values if is_sparse
+               else accumulator.take_grad(1))
+    return taken.op
+
+
+def _shared(name: str, device: str) -> tf.Variable:
+  """Makes an int64 scalar that no checkpoint holds."""
+  with tf.device(device):
+    return tf.get_variable(
+        name, [], tf.int64, initializer=tf.zeros_initializer(), trainable=False,
+        collections=["cluster"])
+
+
+ALONE = Replica()

@@ -1,0 +1,107 @@
+"""What the processes of a cluster tell each other beside their steps."""
+
+import time
+from typing import Optional, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import cluster as cluster_lib
+
+# What is announced once the run is over.
+ENDED = -1
+# Seconds that a process waits for those that have not said that they leave.
+_STRAGGLERS = 8.0
+_LOOK_MS = 500
+
+
+class Control:
+  """A number that the chief announces, and who has left.
+
+  The number tells one beginning from others: whoever has begun under another
+  one has to begin anew. It lies on the first parameter server or, without any,
+  with the chief; each server learns by a queue of its own who has left.
+  """
+
+  def __init__(self, target: str, own: str, center: str,
+               servers: Sequence[str]):
+    """Opens a session of its own, which waits for nobody.
+
+    Args:
+      target: Target of this process' server.
+      own: Device of this process.
+      center: Device of the number.
+      servers: Devices that are to know who leaves.
+    """
+    with tf.Graph().as_default() as graph:
+      with tf.device(center):
+        self._state = tf.get_variable(
+            "cluster/state", [], tf.int64, trainable=False,
+            initializer=tf.zeros_initializer(), collections=["cluster"])
+        self._read = self._state.read_value()
+      self._rank = tf.placeholder(tf.int64, [])
+      self._leave = []
+      for device in servers:
+        with tf.device(device):
+          self._leave.append(_queue().enqueue(self._rank))
+    self._session = tf.Session(target, graph=graph, config=tf.ConfigProto(
+        device_filters=[own, *sorted({center, *servers})]))
+    self._options = tf.RunOptions(timeout_in_ms=5000)
+
+  def new_generation(self) -> int:
+    """Returns a number above all earlier ones, with room for steps above it."""
+    return int(time.time()) << 31
+
+  def announce(self, number: int) -> None:
+    """Announces a beginning, or that the run is over."""
+    self._session.run(self._state.initializer,
+                      {self._state.initializer.inputs[1]: number},
+                      options=self._options)
+
+  def read(self) -> Optional[int]:
+    """Returns what was announced; None: nothing, or nobody answers."""
+    try:
+      return int(self._session.run(self._read, options=self._options)
+                ) or None
+    except (tf.errors.OpError, RuntimeError):
+      return None
+
+  def leave(self, rank: int) -> None:
+    """Tells servers that a worker leaves; those that are gone need not know."""
+    for op in self._leave:
+      try:
+        self._session.run(op, {self._rank: rank}, options=self._options)
+      except (tf.errors.OpError, RuntimeError):
+        pass
+
+  def close(self) -> None:
+    """Closes the session."""
+    self._session.close()
+
+
+def wait_for_all(target: str, cluster: cluster_lib.Cluster) -> None:
+  """Waits on a server until the chief has left and, for a while, the others.
+
+  Args:
+    target: Target of the server of this process.
+    cluster: The cluster.
+  """
+  with tf.Graph().as_default() as graph, tf.device(cluster.device):
+    left = _queue().dequeue()
+  there, chief_left = set(range(len(cluster.workers))), None
+  with tf.Session(target, graph=graph, config=tf.ConfigProto(
+      device_filters=[cluster.device])) as session:
+    while there and (chief_left is None
+                     or time.monotonic() - chief_left < _STRAGGLERS):
+      try:
+        rank = int(np.asarray(session.run(left, options=tf.RunOptions(
+            timeout_in_ms=_LOOK_MS))))
+      except tf.errors.DeadlineExceededError:
+        continue
+      there.discard(rank)
+      if rank == 0:
+        chief_left = time.monotonic()
+
+
+def _queue():
+  return tf.FIFOQueue(1000, [tf.int64], [[]], shared_name="cluster/left")

@@ -1,0 +1,411 @@
+"""A process's part in a cluster: its server, its devices, what it is told."""
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+from typing import Callable, ContextManager, Iterator, Mapping, Optional
+
+import tensorflow.compat.v1 as tf
+
+from mtl_graph import cluster as cluster_lib
+from mtl_graph import config
+from mtl_graph.checkpoints import sessions
+from mtl_graph.model import placement
+from mtl_graph.model import replicas
+from mtl_graph.protos import cluster_pb2
+from mtl_graph.protos import training_pb2
+from mtl_graph.training import control as control_lib
+from mtl_graph.training import interruption as interruption_lib
+
+# Seconds between two lines that say what is waited for, between two looks at
+# the cluster, that a look may fail, and that a step may take to end by itself.
+_SAY, _LOOK, _PATIENCE, _GRACE = 10.0, 1.0, 15.0, 2.0
+# Tells runs of collective ops from other runs.
+_COLLECTIVE = 1
+# What a session says of a process that is gone, or was started anew.
+_GONE = (tf.errors.UnavailableError, tf.errors.AbortedError,
+         tf.errors.CancelledError, tf.errors.FailedPreconditionError,
+         tf.errors.InternalError, tf.errors.NotFoundError,
+         tf.errors.DeadlineExceededError, tf.errors.OutOfRangeError)
+
+
+class ClusterError(Exception):
+  """A cluster that cannot be reached."""
+
+
+class Lost(Exception):
+  """A cluster that has lost a process: whoever is left has to start anew."""
+
+
+class Ended(Exception):
+  """The chief has ended the run."""
+
+
+class Member:
+  """One process of a cluster that trains, the chief or a worker.
+
+  Attributes:
+    cluster: The `cluster.Cluster`.
+    strategy: "asynchronous", "synchronous" or "all_reduce".
+    replica: How it makes steps with the others, once `join` was called.
+    control: What processes tell each other.
+  """
+
+  def __init__(self, cluster: cluster_lib.Cluster,
+               training: training_pb2.Training,
+               interruption: interruption_lib.Interruption,
+               log: Callable[[str], None], server=None):
+    """Starts the server of this process.
+
+    Args:
+      cluster: The cluster.
+      training: The `Training` message.
+      interruption: Notes signals.
+      log: Takes a line.
+      server: A server that is running already; None: one is started.
+
+    Raises:
+      ConfigErrors: If cluster and strategy do not go together.
+      ClusterError: If the address is taken.
+    """
+    self.cluster, self._message, self._log = cluster, training.cluster, log
+    self.strategy = self._message.WhichOneof("strategy") or "asynchronous"
+    check(cluster, self._message)
+    self._interruption = interruption
+    self.replica: Optional[replicas.Replica] = None
+    leader = cluster.chief.replace("/task", "/replica:0/task")
+    self._config = sessions.session_config(training.execution)
+    self._is_ring = self.strategy == "all_reduce"
+    if self._is_ring:
+      self._config.experimental.collective_group_leader = leader
+      self._config.isolate_session_state = True
+    self._server = server or start_server(cluster, self._config)
+    self._config.device_filters.extend(
+        [cluster.device] if self._is_ring else ["/job:ps", cluster.device])
+    center = cluster.chief if self._is_ring else cluster.ps[0]
+    self.control = control_lib.Control(
+        self._server.target, cluster.device, center, [center] if self._is_ring
+        else cluster.ps)
+    # One for the whole graph, as it remembers what is where.
+    self._devices = (cluster.device if self._is_ring else
+                     placement.on_servers(cluster.ps, cluster.device))
+    self._session = self._watch = self._generation = self._broadcast = None
+    self._why: Optional[str] = None
+    self._over = threading.Event()
+
+  def placed(self) -> ContextManager:
+    """Returns the scope that puts variables and ops on their devices."""
+    return tf.device(self._devices)
+
+  def at_hand(self) -> ContextManager:
+    """Returns the scope of variables that stay with this process."""
+    return tf.device(self.cluster.device)
+
+  @property
+  def batches(self) -> int:
+    """Batches that a step is made of, one by worker."""
+    return (1 if self.strategy == "asynchronous"
+            else len(self.cluster.workers))
+
+  def join(self, global_step: tf.Variable) -> replicas.Replica:
+    """Makes what workers share in the current graph."""
+    count, rank = len(self.cluster.workers), self.cluster.rank
+    if self._is_ring:
+      self.replica = replicas.Ring(count, rank)
+    elif self.strategy == "synchronous":
+      self.replica = replicas.Synchronous(
+          count, rank, self.cluster.ps[0], self.cluster.device,
+          self._message.synchronous.backup_workers)
+    else:
+      most = self._message.asynchronous
+      self.replica = replicas.Asynchronous(
+          self.cluster.ps[0], global_step, most.max_staleness
+          if most.HasField("max_staleness") else None)
+    return self.replica
+
+  def prepare(self) -> None:
+    """Adds the ops by which a run begins, once the graph has its variables."""
+    if self._is_ring:
+      with tf.name_scope("broadcast"):
+        self._broadcast = self.replica.broadcast(sorted(
+            (v for v in tf.global_variables() if v.dtype.base_dtype
+             != tf.string), key=lambda v: v.op.name))
+    elif self.strategy == "synchronous" and self.cluster.is_chief:
+      with tf.name_scope("start_over"):
+        self._broadcast = self.replica.start_over()
+
+  def open_session(self, graph: tf.Graph, execution: training_pb2.Execution
+                   ) -> tf.Session:
+    """Opens a session once the servers that it needs answer.
+
+    Args:
+      graph: The graph.
+      execution: That of the experiment, which the server has got already.
+    """
+    del execution
+    if not self._is_ring:
+      wait_for({device: self.cluster.jobs["ps"][int(device.rpartition(":")[2])]
+                for device in self.cluster.ps}, self._message.wait_seconds,
+               self._log, self._interruption)
+    self._session = tf.Session(self._server.target, graph=graph,
+                               config=self._config)
+    self._watch = threading.Thread(target=self._look, daemon=True)
+    self._watch.start()
+    return self._session
+
+  def run_options(self) -> Optional[tf.RunOptions]:
+    """Returns what a step must be run with."""
+    if not self._is_ring:
+      return None
+    options = tf.RunOptions()
+    options.experimental.collective_graph_key = _COLLECTIVE
+    return options
+
+  def begin(self, step: int) -> None:
+    """Has everybody begin, from the values that the session has.
+
+    Args:
+      step: The global step.
+    """
+    generation = self.control.new_generation()
+    if self.strategy == "asynchronous":
+      self._load(self.replica.claimed, step)
+    elif self.strategy == "synchronous":
+      self._load(self.replica.base, generation)
+      self._load(self.replica.first, step)
+      self._session.run(self._broadcast)
+    self.control.announce(generation)
+    self._generation = generation
+    if self._is_ring:
+      self._log(f"waiting for {len(self.cluster.workers) - 1} workers")
+      self._session.run(self._broadcast, options=self.run_options())
+
+  def follow(self) -> None:
+    """Waits until the chief has begun, and begins with it."""
+    chief = self.cluster.chief
+    address = self.cluster.workers.get(chief, "an address of its own")
+    if self._is_ring:
+      wait_for({chief: address}, self._message.wait_seconds, self._log,
+               self._interruption)
+    waiting = Waiting(f"chief at {address}", self._message.wait_seconds,
+                      self._log, self._interruption)
+    while True:
+      generation = self.control.read()
+      if generation == control_lib.ENDED:
+        raise Ended()
+      if generation:
+        break
+      waiting.go_on()
+    self._generation = generation
+    if self.strategy == "synchronous":
+      self._load(self.replica.base, generation)
+      self._session.run(self.replica.first.initializer)
+    elif self._is_ring:
+      self._session.run(self._broadcast, options=self.run_options())
+
+  def _load(self, variable, value):
+    self._session.run(variable.initializer,
+                      {variable.initializer.inputs[1]: value})
+
+  def explain(self, error: Exception) -> Exception:
+    """Returns what an error means that may be of a cluster that has changed.
+
+    Args:
+      error: What has come out of a session, or a `CheckpointError` of it.
+
+    Returns:
+      `Lost` if a process is gone, `Ended` if the chief has ended the run,
+      `Interrupted` if a signal came while others were waited for; else the
+      error itself.
+    """
+    cause = error if isinstance(error, tf.errors.OpError) else error.__cause__
+    if not isinstance(cause, _GONE) and not (
+        self._why and isinstance(error, RuntimeError)):  # Of a closed session.
+      return error
+    if self._interruption.requested() or self._why == "interrupted":
+      return interruption_lib.Interrupted(
+          "stopped while waiting for others; what was not saved by then is in "
+          "no checkpoint", self._interruption.signal or signal.SIGTERM)
+    if self._why == "ended" or self._reads_ended():
+      return Ended()
+    reason = self._why or (getattr(cause, "message", None) or str(cause)
+                           ).strip().splitlines()[0]
+    return Lost(f"{_title(self.cluster.device)}: lost the cluster: {reason}")
+
+  def _reads_ended(self):
+    return not self.cluster.is_chief and (
+        self.control.read() == control_lib.ENDED)
+
+  def close(self, ended: bool) -> None:
+    """Leaves the cluster.
+
+    Args:
+      ended: Whether the run is over, of which the chief tells the others.
+    """
+    self._over.set()
+    if ended:
+      if self.cluster.is_chief:
+        with contextlib.suppress(tf.errors.OpError):  # Then nobody is there.
+          self.control.announce(control_lib.ENDED)
+      self.control.leave(self.cluster.rank)
+      if self.cluster.is_chief and self._is_ring:
+        # The others ask this process whether the run is over.
+        control_lib.wait_for_all(self._server.target, self.cluster)
+    if self._watch is not None:
+      self._watch.join(_PATIENCE)
+    self.control.close()
+
+  def _look(self) -> None:
+    """Closes the session where a step would never end."""
+    failing_since = asked_since = None
+    while not self._over.wait(_LOOK):
+      now, why = time.monotonic(), None
+      if self._interruption.noted():
+        asked_since = asked_since or now
+        if now - asked_since > _GRACE:
+          why = "interrupted"
+      if not self.cluster.is_chief and self._generation:
+        state = self.control.read()
+        failing_since = None if state else failing_since or now
+        if state == control_lib.ENDED:
+          why = "ended"
+        elif state and state != self._generation and (
+            self.strategy != "asynchronous"):
+          why = "the chief has begun anew"
+        elif failing_since and now - failing_since > _PATIENCE:
+          why = f"no answer for {_PATIENCE:.0f} s"
+      if why:
+        self._why = why
+        self._session.close()
+        return
+
+
+@contextlib.contextmanager
+def taking_part(cluster: cluster_lib.Cluster, training: training_pb2.Training,
+                interruption: interruption_lib.Interruption,
+                log: Callable[[str], None], server=None) -> Iterator[Member]:
+  """Makes a `Member`, and leaves the cluster in the end, as its arguments say.
+
+  Yields:
+    The member.
+
+  Raises:
+    Lost, Ended, Interrupted: See `Member.explain`.
+  """
+  member = Member(cluster, training, interruption, log, server)
+  try:
+    yield member
+  except Exception as error:
+    meant = member.explain(error)
+    # Whoever comes back goes on: the others wait. Else they need not.
+    member.close(ended=not isinstance(
+        meant, (Lost, interruption_lib.Interrupted)))
+    if meant is error:
+      raise
+    raise meant from error
+  member.close(ended=True)
+
+
+class Waiting:
+  """Says what is waited for, and gives up in the end."""
+
+  def __init__(self, what: str, seconds: float, log: Callable[[str], None],
+               interruption: interruption_lib.Interruption):
+    self._what, self._seconds, self._log = what, seconds, log
+    self._interruption = interruption
+    self._began = self._said = time.monotonic()
+
+  def go_on(self) -> None:
+    """Sleeps a moment.
+
+    Raises:
+      ClusterError: If it has been too long.
+      Interrupted: If a signal has come.
+    """
+    time.sleep(0.1)
+    now = time.monotonic()
+    waited = now - self._began
+    if self._interruption.requested():
+      raise interruption_lib.Interrupted(
+          f"stopped by {self._interruption.signal.name} while waiting for "
+          f"{self._what}", self._interruption.signal)
+    if waited > self._seconds:
+      raise ClusterError(
+          f"{self._what}: found no answer for {waited:.0f} s; allowed: a "
+          "process that runs there, or a longer training.cluster.wait_seconds")
+    if now - self._said > _SAY:
+      self._said = now
+      self._log(f"waiting for {self._what} for {waited:.0f} s")
+
+
+def wait_for(addresses: Mapping[str, str], seconds: float,
+             log: Callable[[str], None],
+             interruption: interruption_lib.Interruption) -> None:
+  """Waits until there is somebody at each of some addresses.
+
+  Args:
+    addresses: Addresses by device.
+    seconds: How long.
+    log: Takes a line now and then.
+    interruption: Notes signals.
+
+  Raises:
+    ClusterError: If one does not answer.
+  """
+  for device, address in addresses.items():
+    host, _, port = address.rpartition(":")
+    waiting = Waiting(f"{_title(device)} at {address}", seconds, log,
+                      interruption)
+    while True:
+      try:
+        socket.create_connection((host.strip("[]"), int(port)), 1).close()
+        break
+      except OSError:
+        waiting.go_on()
+
+
+def _title(device):
+  """Returns "worker 1" of "/job:worker/task:1"."""
+  return device.replace("/job:", "").replace("/task:", " ")
+
+
+def start_server(cluster: cluster_lib.Cluster, settings: tf.ConfigProto):
+  """Starts the server of a process, which lives as long as the process.
+
+  Raises:
+    ClusterError: If it cannot be bound to its address.
+  """
+  try:
+    return tf.train.Server(tf.train.ClusterSpec(cluster.jobs),
+                           job_name=cluster.job, task_index=cluster.index,
+                           config=settings)
+  except tf.errors.OpError as error:
+    raise ClusterError(
+        f"{cluster.address}: found that {_title(cluster.device)} cannot be started "
+        f"there: {str(error).splitlines()[0]}; allowed: a free address of this "
+        "machine") from error
+
+
+def check(cluster: cluster_lib.Cluster, message: cluster_pb2.Cluster) -> None:
+  """Raises `ConfigErrors` if processes and strategy do not go together."""
+  strategy = message.WhichOneof("strategy") or "asynchronous"
+  path, problems = f"training.cluster.{strategy}", []
+  workers = cluster.workers
+  if strategy == "all_reduce" and cluster.ps:
+    problems.append((path, f"found {len(cluster.ps)} ps in the cluster; allowed:"
+                     " none, as every worker has all variables"))
+  if strategy != "all_reduce" and not cluster.ps:
+    problems.append((path, "found no ps in the cluster; allowed: at least one, "
+                     "or training.cluster.all_reduce"))
+  known = set(cluster.jobs.get("worker", {}))
+  if strategy != "asynchronous" and known != set(range(len(known))):
+    problems.append((path, "found a worker that does not know all others; "
+                     "allowed: the addresses of all"))
+  backup = message.synchronous.backup_workers
+  if strategy == "synchronous" and backup >= len(workers):
+    problems.append((f"{path}.backup_workers", f"found {backup} of "
+                     f"{len(workers)} workers; allowed: fewer than there are"))
+  if problems:
+    raise config.ConfigErrors([config.ConfigError(*p) for p in problems])

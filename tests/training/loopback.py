@@ -1,0 +1,89 @@
+"""A cluster in one process: servers on loopback, workers in threads."""
+
+import socket
+import threading
+
+from mtl_graph import cluster as cluster_lib
+from mtl_graph.checkpoints import sessions
+from mtl_graph.protos import training_pb2
+from mtl_graph.training import control as control_lib
+from mtl_graph.training import following
+from mtl_graph.training import loop
+from mtl_graph.training import membership
+
+
+def free_addresses(count):
+  """Returns addresses that nobody listens at."""
+  held = [socket.socket() for _ in range(count)]
+  for one in held:
+    one.bind(("127.0.0.1", 0))
+  found = [f"127.0.0.1:{one.getsockname()[1]}" for one in held]
+  for one in held:
+    one.close()
+  return found
+
+
+class Loopback:
+  """Servers of two workers, and of parameter servers; they end with the process.
+  """
+
+  def __init__(self, servers: int):
+    addresses = free_addresses(servers + 2)
+    self.jobs = {"worker": dict(enumerate(addresses[:2]))}
+    if servers:
+      self.jobs["ps"] = dict(enumerate(addresses[2:]))
+    settings = sessions.session_config(training_pb2.Execution())
+    if not servers:
+      settings.experimental.collective_group_leader = (
+          "/job:worker/replica:0/task:0")
+    self._servers = {
+        (job, index): membership.start_server(
+            cluster_lib.Cluster(self.jobs, job, index), settings)
+        for job, some in self.jobs.items() for index in some}
+
+  def _threads(self, experiment, folder, log):
+    for (job, index), server in self._servers.items():
+      part = cluster_lib.Cluster(self.jobs, job, index)
+      if job == "ps":
+        yield threading.Thread(target=following.serve,
+                               args=(part, log, server))
+      elif index:
+        yield threading.Thread(target=following.train, args=(
+            experiment, folder, part, None, log, server))
+
+  def _forget_earlier_run(self):
+    center = "/job:ps/task:0" if "ps" in self.jobs else "/job:worker/task:0"
+    control = control_lib.Control(self._servers["worker", 0].target,
+                                  "/job:worker/task:0", center, [])
+    control.announce(0)
+    control.close()
+
+  def train(self, experiment, folder, log=lambda line: None, **more):
+    """Trains in all parts; returns what the chief does, once all are done.
+
+    The chief's first step waits until the other worker has joined.
+    """
+    joined, lines = threading.Event(), log
+    self._forget_earlier_run()
+
+    def log(line):
+      lines(line)
+      if line.startswith("worker 1: SESSION"):
+        joined.set()
+      elif "execution: SESSION" in line:
+        joined.wait(30)
+
+    threads = list(self._threads(experiment, folder, log))
+    for thread in threads:
+      thread.start()
+    try:
+      return loop.train(
+          experiment, folder, log=log,
+          cluster=cluster_lib.Cluster(self.jobs, "worker", 0),
+          server=self._servers["worker", 0], **more)
+    finally:
+      for thread in threads:
+        thread.join(30)
+      still = [thread for thread in threads if thread.is_alive()]
+      if still:
+        raise AssertionError(f"{len(still)} parts have not ended.")
