@@ -13,6 +13,8 @@ ENDED = -1
 # Seconds that a process waits for those that have not said that they leave.
 _STRAGGLERS = 8.0
 _LOOK_MS = 500
+# Within which a server answers, however busy the machine is.
+_ANSWER_MS = 30000
 
 
 class Control:
@@ -46,7 +48,7 @@ class Control:
           self._leave.append(_queue().enqueue(self._rank))
     self._session = tf.Session(target, graph=graph, config=tf.ConfigProto(
         device_filters=[own, *sorted({center, *servers})]))
-    self._options = tf.RunOptions(timeout_in_ms=5000)
+    self._options = tf.RunOptions(timeout_in_ms=_ANSWER_MS)
 
   def new_generation(self) -> int:
     """Returns a number above all earlier ones, with room for steps above it."""

@@ -77,13 +77,14 @@ class Loopback:
     for thread in threads:
       thread.start()
     try:
-      return loop.train(
+      found = loop.train(
           experiment, folder, log=log,
           cluster=cluster_lib.Cluster(self.jobs, "worker", 0),
           server=self._servers["worker", 0], **more)
     finally:
       for thread in threads:
         thread.join(30)
-      still = [thread for thread in threads if thread.is_alive()]
-      if still:
-        raise AssertionError(f"{len(still)} parts have not ended.")
+    still = [thread for thread in threads if thread.is_alive()]
+    if still:
+      raise AssertionError(f"{len(still)} parts have not ended.")
+    return found
