@@ -35,8 +35,8 @@ def allow(names: Sequence[str]) -> None:
   """
   for name in names:
     if not _MODULE.fullmatch(name):
-      raise ValueError(f"found '{name}'; allowed: names of modules or packages, "
-                       "as in my_project,my_models.trunks")
+      raise ValueError(f"found '{name}'; allowed: names of modules or packages,"
+                       " as in my_project,my_models.trunks")
   _allowed[:] = names
 
 

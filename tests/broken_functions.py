@@ -16,8 +16,8 @@ _SAME = ("allowed: variables of tf.get_variable, the same in training and "
 def _trunk(name, function, problem, more="", flags=_ALLOWED):
   """The trunk is a function, about whose field something is said."""
   return small_experiment.line_case(
-      name, f"{_TRUNK}={{ python {{ units: 4 function: '{function}' {more} }} }}",
-      f"{_TRUNK}.python{problem}", flags=flags)
+      name, f"{_TRUNK}={{ python {{ units: 4 function: '{function}' {more} }} "
+      "}", f"{_TRUNK}.python{problem}", flags=flags)
 
 
 def _built(name, function, problem):
@@ -80,8 +80,8 @@ RETURNED = (
     _built("function_of_another_width", "flat",
            f"returned a tensor of shape [B, 8]; {_SHAPE}"),
     _task("head_that_is_no_function", "model.task[0].head_function", "nothing",
-          ".function: no 'nothing' in 'tests.legacy_network'; allowed: the name "
-          "of a function..."),
+          ".function: no 'nothing' in 'tests.legacy_network'; allowed: the "
+          "name of a function..."),
     _task("head_of_a_product", _HEAD, "head", ": found it beside product; "
           "allowed: on tasks with layers of their own",
           "model.task[0].product={ task: ['x', 'y'] }", "model.task[0].tower={}"
@@ -103,9 +103,9 @@ RETURNED = (
     small_experiment.line_case(
         "function_that_makes_its_variables_again",
         [f"{_TRUNK}={{ python {{ units: 8 function: "
-         "'tests.legacy_network:new_variable' } }"], f"{_TRUNK}.python.function:"
-        " 'tests.legacy_network:new_variable' makes 'evaluation/trunk/python/"
-        f"Variable' outside of 'trunk/python'; {_SAME}", flags=_ALLOWED),
+         "'tests.legacy_network:new_variable' } }"], f"{_TRUNK}.python."
+        "function: 'tests.legacy_network:new_variable' makes 'evaluation/trunk/"
+        f"python/Variable' outside of 'trunk/python'; {_SAME}", flags=_ALLOWED),
 )
 
 CASES = NAMES + RETURNED

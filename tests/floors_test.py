@@ -63,6 +63,7 @@ _FLOORS = {
     "mtl_graph.cluster_training": 5,
     "mtl_graph.cross_validate": 5,
     "mtl_graph.cross_validation": 5,
+    "mtl_graph.estimator": 5,
     "mtl_graph.launching": 5,
     "mtl_graph.train": 5,
     "mtl_graph.evaluate": 5,

@@ -38,7 +38,8 @@ class PythonFunctionsTest(parameterized.TestCase):
   def test_found_by_import(self):
     self.assertIs(python_functions.load(_message(_TRUNK), "at"),
                   legacy_network.trunk)
-    for text in (_TRUNK, 'function: "tests.legacy_network:partial"', _TRUNK + """
+    for text in (
+        _TRUNK, 'function: "tests.legacy_network:partial"', _TRUNK + """
         argument { name: "hidden" integer: 8 }
         argument { name: "l2" number: 0.5 }
         argument { name: "activation" text: "relu" }"""):
