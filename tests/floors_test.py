@@ -70,6 +70,7 @@ _FLOORS = {
     "mtl_graph.export": 5,
     "mtl_graph.predict": 5,
     "tools.benchmarking": 6,
+    "tools.clusters": 6,
     "tools.comparing": 6,
     "tools": 7,
 }
