@@ -11,9 +11,8 @@ _Losses = Dict[str, task_losses_ops.TaskLoss]
 _Gradients = Dict[str, List[Optional[tf.Tensor]]]
 _Variables = Mapping[str, Sequence[tf.Variable]]
 
-# Steps that a result is kept for those who are late.
-_KEPT = 10000
-_LAST = 2 ** 62
+# Results that wait for a worker, and batches, at most.
+_MOST, _LAST = 2 ** 20, 2 ** 62
 # How collective ops tell one another apart.
 _GROUP, _LOSSES, _GRADIENTS, _VALUES = 1, 1, 2, 3
 
@@ -195,8 +194,8 @@ class Synchronous(_Shared):
   """A worker that hands its gradients to the chief, by way of the servers.
 
   What workers hand in is tagged with the step; what comes too late for its step
-  is dropped. Results are kept under the step's tag for anyone who asks, so that
-  a worker may die at any moment and take its part again.
+  is dropped. Results, tagged likewise, stay in a worker's queue until it asks for
+  later ones, so that it may die at any moment and take its part again.
   """
 
   def __init__(self, workers: int, rank: int, device: str, worker: str,
@@ -222,24 +221,31 @@ class Synchronous(_Shared):
   def _tag(self, step):
     return self.base.read_value() + step
 
-  def _staged(self, name):
-    return {"dtypes": [tf.float32], "shared_name": f"cluster/{name}"}
+  def _queue(self, name, rank, width):
+    # Ops that block without a queue hold a thread of the server, for good if
+    # whoever waits is gone.
+    return tf.FIFOQueue(_MOST, [tf.int64, tf.float32], [[], [width]],
+                        shared_name=f"cluster/{name}/{rank}")
 
-  def _stage(self, name, key, values):
+  def _tell(self, name, tag, values):
+    """Puts a result into the queue of each other worker."""
     with tf.device(self._device):
-      op = tf.raw_ops.MapStage(key=key, indices=[0], values=[values],
-                               **self._staged(name))
-      # Kept for the late, not for ever.
-      old = tf.cond(
-          key - _KEPT >= self.base.read_value() + self.first.read_value(),
-          lambda: tf.size(tf.raw_ops.MapUnstage(
-              key=key - _KEPT, indices=[0], **self._staged(name))[0]),
-          lambda: tf.constant(0))
-    return tf.group(op, old)
+      return tf.group(*[
+          self._queue(name, rank, values.shape[0]).enqueue([tag, values])
+          for rank in range(1, self.workers)])
 
-  def _peek(self, name, key):
+  def _hear(self, name, tag, width):
+    """Waits for the result of a step, and leaves it where it was."""
     with tf.device(self._device):
-      return tf.raw_ops.MapPeek(key=key, indices=[0], **self._staged(name))[0]
+      queue = self._queue(name, self._rank, width)
+      found, values = tf.while_loop(
+          lambda at, unused_values: at < tag,
+          lambda unused_at, unused_values: tuple(queue.dequeue()),
+          [tf.constant(-1, tf.int64), tf.zeros([width])],
+          parallel_iterations=1)
+      # This worker may die, and ask again.
+      with tf.control_dependencies([queue.enqueue([found, values])]):
+        return tf.identity(values)
 
   def _accumulator(self, name, shape, sparse=False):
     kind = (tf.SparseConditionalAccumulator if sparse
@@ -255,12 +261,12 @@ class Synchronous(_Shared):
     tag = self._tag(step)
     with tf.control_dependencies([accumulator.apply_grad(values, tag)]):
       if not self.applies:
-        total = self._peek("losses", tag)
+        total = self._hear("losses", tag, values.shape[0])
       else:
         total = accumulator.take_grad(self._counted)
-        with tf.control_dependencies([self._stage("losses", tag, total)]):
+        total.set_shape(values.shape)
+        with tf.control_dependencies([self._tell("losses", tag, total)]):
           total = tf.identity(total)
-    total.set_shape(values.shape)
     return total
 
   def _push(self, gradient, variable, tag):
@@ -309,11 +315,11 @@ class Synchronous(_Shared):
       pushes = [self._push(g, v, tag)[1] for name, some in gradients.items()
                 for g, v in zip(some, variables[name]) if g is not None]
       with tf.control_dependencies(pushes):
-        return self._peek("done", tag + 1).op
+        return self._hear("done", tag + 1, 1).op
 
   def publish(self, step: tf.Tensor) -> Optional[tf.Operation]:
     """Tells the others that a step is done."""
-    return self._stage("done", self._tag(step) + 1, tf.zeros([]))
+    return self._tell("done", self._tag(step) + 1, tf.zeros([1]))
 
   def start_over(self) -> tf.Operation:
     """Returns the op that drops what was handed in under earlier numbers.
