@@ -42,6 +42,8 @@ flags.DEFINE_string("rows", None, "Rows to compare on, .npz or .csv, by the "
                     flag_values=_FLAGS)
 flags.DEFINE_float("tolerance", 1e-6, "By how much an output may differ.", 0,
                    flag_values=_FLAGS)
+flags.DEFINE_float("run_seconds", 120.0, "How long both graphs may take to "
+                   "answer the rows of a signature.", 0.001, flag_values=_FLAGS)
 flags.DEFINE_multi_string("allow_op", [], "An op that is allowed although it "
                           "reaches beyond the graph.", flag_values=_FLAGS)
 flags.DEFINE_multi_string("op_library", [], "Library (.so) with ops that "
@@ -131,9 +133,10 @@ def _write(source, needs, values, signatures):
                     for key, tensor in signature.inputs.items()}
           rows = (parity.read_rows(_FLAGS.rows, inputs) if _FLAGS.rows
                   else parity.random_rows(inputs))
-          differences += parity.compare(
-              signature.name, model.run(signature, rows),
-              calls.ask(signature.name, rows))
+          with own_process.limit(_FLAGS.run_seconds):
+            differences += parity.compare(
+                signature.name, model.run(signature, rows),
+                calls.ask(signature.name, rows))
       for difference in differences:
         print(f"{difference.signature}: {difference.output} differs by at most "
               f"{difference.largest:.3g}")

@@ -4,14 +4,16 @@ TensorFlow checks less of a graph than it relies on, and where a check of its
 own fails it ends the process. Whoever asked still gets one line.
 """
 
+import contextlib
 import os
 import re
 import signal
 import sys
 import tempfile
-from typing import Callable
+from typing import Callable, Iterator
 
 _REASON = re.compile(r"Check failed: (.+)")
+_is_own = False  # Whether this process is the copy.
 
 
 def run(main: Callable[[], int]) -> int:
@@ -31,9 +33,11 @@ def run(main: Callable[[], int]) -> int:
     return main()
   sys.stdout.flush()
   sys.stderr.flush()
+  global _is_own
   with tempfile.TemporaryFile() as errors:
     child = os.fork()
     if child == 0:
+      _is_own = True
       os.dup2(errors.fileno(), 2)
       code = 1
       try:
@@ -45,6 +49,10 @@ def run(main: Callable[[], int]) -> int:
     status = _wait(child)
     errors.seek(0)
     text = errors.read().decode("utf-8", "replace")
+  if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+    print("the graph gave no answer within --run_seconds; allowed: loops that "
+          "end, or more time", file=sys.stderr)
+    return 1
   if os.WIFEXITED(status):
     sys.stderr.write(text)
     return os.WEXITSTATUS(status)
@@ -56,6 +64,29 @@ def run(main: Callable[[], int]) -> int:
         + (f": {reason[1].strip()[:200]}" if reason else "")
         + "; allowed: a graph that it can build and run", file=sys.stderr)
   return 1
+
+
+@contextlib.contextmanager
+def limit(seconds: float) -> Iterator[None]:
+  """Ends a process that `run` has made where something takes too long.
+
+  A loop within TensorFlow heeds neither Python nor a time limit of its session.
+
+  Args:
+    seconds: How long it may take.
+
+  Yields:
+    Nothing.
+  """
+  if not _is_own:
+    yield
+    return
+  signal.signal(signal.SIGALRM, signal.SIG_DFL)
+  signal.setitimer(signal.ITIMER_REAL, seconds)
+  try:
+    yield
+  finally:
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _wait(child) -> int:

@@ -105,7 +105,8 @@ def random_rows(inputs: Mapping[str, tf.Tensor], seed: int = 0
 
   Returns:
     Arrays by key: 8 rows where their number is free; numbers from a normal
-    distribution, whole ones 0 or 1, texts "0" or "1".
+    distribution, whole ones 0 or 1, texts "0" or "1", of which examples are
+    parsed empty ones.
 
   Raises:
     PortingError: If they would be too large, or of a type without values.
@@ -125,7 +126,10 @@ def random_rows(inputs: Mapping[str, tf.Tensor], seed: int = 0
           f"{count:,} numbers; allowed: --rows with rows that are not made up")
     whole = random.integers(0, 2, shape)
     if dtype == tf.string:
-      found[key] = np.vectorize(lambda one: b"%d" % one, otypes=[object])(whole)
+      parsed = any(op.type.startswith("ParseExample")
+                   for op in tensor.consumers())
+      found[key] = np.vectorize(lambda one: b"" if parsed else b"%d" % one,
+                                otypes=[object])(whole)
     elif dtype.is_floating or dtype.is_complex:
       found[key] = np.asarray(random.normal(size=shape)).astype(
           dtype.as_numpy_dtype)

@@ -92,7 +92,8 @@ class Model:
                                 {**self._needs.constants, **feed})
     except _ERRORS as error:
       raise _failed(f"{self._source.path}: signature '{signature.name}'",
-                    "run on these rows", error) from error
+                    "run on these rows", error, "rows that it takes, --rows, "
+                    "and a graph") from error
     return dict(zip(signature.outputs, found))
 
   def write(self, signatures: Sequence[signature_text.Signature],
@@ -175,8 +176,8 @@ def _check_sizes(graph, path) -> None:
               f"{graph_checks.LARGEST >> 30} GiB")
 
 
-def _failed(what, done, error):
+def _failed(what, done, error, allowed="a graph"):
   return python_files.PortingError(
       f"{what}: cannot be {done}: "
-      f"{' '.join(checkpoints.reason_of(error).split())[:300]}; allowed: a "
-      "graph that this TensorFlow can run")
+      f"{' '.join(checkpoints.reason_of(error).split())[:300]}; allowed: "
+      f"{allowed} that this TensorFlow can run")

@@ -261,13 +261,15 @@ class MalformedTest(parameterized.TestCase):
       ("constant", _SIGNATURE, ("--constant=w=1",), "which is no placeholder"),
       ("tags", _SIGNATURE, ("--tags=serve",), "allowed: with a SavedModel"),
       ("rows", _SIGNATURE, ("--rows=no.npz",), "--rows: 'no.npz' cannot be"),
+      ("seconds", _SIGNATURE, ("--run_seconds=0",), "--run_seconds"),
       ("library", _SIGNATURE, ("--op_library=no.so",), "cannot be loaded"),
       ("signature_file", "", ("--signature_file=no", "--signature="), "--sig"),
   )
   def test_asked_wrongly(self, signature, more, message):
     path = self.path("g.pb", small()[0].SerializeToString())
     self.refused(message, path, *more, signature=signature,
-                 code=2 if "signature_file" in str(more) else 1)
+                 code=2 if "signature_file" in str(more) or "seconds" in str(
+                     more) else 1)
 
   @parameterized.named_parameters(
       ("gone", None, "found no asset 'assets/words.txt'; allowed: the file"),

@@ -139,6 +139,29 @@ class PortTest(parameterized.TestCase):
     self.assertRegex(out, "TextLineDataset: reads files; no output needs it, it"
                      " is left out")
 
+  def test_examples_are_classified(self):
+    """An estimator's graph, of a saver with names of its own and partitions."""
+    checkpoint = os.path.join(self.folder, "model")
+    with tf.Graph().as_default(), tf.Session() as session:
+      examples = tf.placeholder(tf.string, [None], "examples")
+      x = tf.io.parse_example(examples, {
+          "x": tf.io.FixedLenFeature([2], tf.float32, [1.0, 2.0])})["x"]
+      w = tf.get_variable("w", [2, 3], use_resource=False,
+                          initializer=tf.random_normal_initializer(seed=1),
+                          partitioner=tf.fixed_size_partitioner(2))
+      probabilities = tf.nn.softmax(tf.matmul(x, w), name="probabilities")
+      session.run(tf.global_variables_initializer())
+      wanted = session.run(probabilities, {examples: [b"", b""]})
+      tf.train.Saver({"renamed/w": w}).save(session, checkpoint)
+    code, out, err = run_tool(
+        checkpoint + ".meta", f"--export_dir={self.export_dir}", "--signature="
+        "serving_default (classify): inputs=examples -> scores=probabilities")
+    self.assertEqual((code, err), (0, ""), out)
+    with tf.Graph().as_default(), tf.Session() as session:
+      tf.saved_model.load(session, ["serve"], self.exported())
+      found = session.run("probabilities:0", {"examples:0": [b"", b""]})
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
+
   def test_versions_are_added_and_never_replaced(self):
     for count in (1, 2):
       self.assertEqual(self.port(_olds["rnn"], "pb")[0], 0)
@@ -223,6 +246,19 @@ class OwnProcessTest(absltest.TestCase):
     self.assertEqual(found.stdout, "2\n")
     self.assertEqual(found.stderr, "TensorFlow was ended by SIGABRT: a == b; "
                      "allowed: a graph that it can build and run\n")
+
+  def test_what_has_no_end_is_ended(self):
+    found = subprocess.run(
+        [sys.executable, "-c", "import sys\n"
+         "from mtl_graph.porting import own_process\n"
+         "def main():\n"
+         "  with own_process.limit(0.05):\n"
+         "    while True: pass\n"
+         "sys.exit(own_process.run(main))"], capture_output=True, text=True,
+        check=False)
+    self.assertEqual((found.returncode, found.stdout), (1, ""))
+    self.assertEqual(found.stderr, "the graph gave no answer within "
+                     "--run_seconds; allowed: loops that end, or more time\n")
 
 
 if __name__ == "__main__":
