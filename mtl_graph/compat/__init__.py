@@ -1,12 +1,13 @@
 """Stands in for what TensorFlow 1 built graphs with and today's has no more.
 
-`from mtl_graph import compat`, then `compat.layers` for `tf.layers`.
+`from mtl_graph import compat`, then `compat.layers` for `tf.layers`: see
+docs/compat.md.
 """
 
 import importlib
 
 # Loaded when asked for, so that naming one does not wait for TensorFlow.
-_MODULES = ("layers", "rnn_cell")
+_MODULES = ("contrib_layers", "layers", "rnn_cell", "slim")
 
 __all__ = list(_MODULES)
 

@@ -130,43 +130,64 @@ class BatchNormalization(layer.Layer):
                             lambda past=past: tf.convert_to_tensor(past))
           for now, past in zip(batch, (mean, variance))]
       # Where this is no training, an average moves towards itself.
-      self.add_update([self._move(self.moving_mean, mean, self.momentum),
-                       self._move(self.moving_variance, variance,
-                                  self.momentum)])
+      self.add_update([
+          move_average(self.moving_mean, mean, self.momentum),
+          move_average(self.moving_variance, variance, self.momentum)])
     return tf.nn.batch_normalization(
         inputs, along(mean), along(variance), along(self.beta),
         along(self.gamma), self.epsilon)
 
   def _fused(self, inputs, training):
-    shape = self._variable_shape
-    gamma = self.gamma if self.scale else tf.ones(shape, self._variable_type)
-    beta = self.beta if self.center else tf.zeros(shape, self._variable_type)
-
-    def normalize(trains):
-      # Wants no averages in training, as it is to use those of the batch.
-      past = {} if trains else {"mean": self.moving_mean,
-                                "variance": self.moving_variance}
-      return tf.nn.fused_batch_norm(
-          inputs, gamma, beta, epsilon=self.epsilon, is_training=trains,
-          data_format="NCHW" if self.axis == [1] else "NHWC", **past)
-
-    outputs, mean, variance = conditions.choose(
-        training, lambda: normalize(True), lambda: normalize(False))
+    outputs, mean, variance = fused(
+        inputs, self.gamma, self.beta, self.moving_mean, self.moving_variance,
+        training, self.epsilon, self.axis == [1])
     if conditions.constant_value(training) is not False:
       momentum = conditions.choose(
           training, lambda: tf.convert_to_tensor(self.momentum),
           lambda: tf.constant(1.0))
-      for past, now in ((self.moving_mean, mean),
-                        (self.moving_variance, variance)):
-        self.add_update(self._move(past, now, momentum))
+      self.add_update([move_average(self.moving_mean, mean, momentum),
+                       move_average(self.moving_variance, variance, momentum)])
     return outputs
 
-  def _move(self, past, now, momentum):
-    """Moves an average towards what the batch has."""
-    with tf.name_scope("AssignMovingAvg"):
-      rate = tf.cast(1.0 - momentum, past.dtype.base_dtype)
-      return tf.assign_sub(
-          past, (past - tf.cast(now, past.dtype.base_dtype)) * rate)
+
+def fused(images, gamma, beta, moving_mean, moving_variance, training, epsilon,
+          channels_first):
+  """Normalizes by TensorFlow's fused op, in half or single precision.
+
+  Args:
+    images: The images, of rank 4.
+    gamma: The scale, or None.
+    beta: The shift, or None.
+    moving_mean: The mean where this is no training.
+    moving_variance: The variance likewise.
+    training: A bool or a bool tensor.
+    epsilon: Added to the variance.
+    channels_first: Whether channels are second.
+
+  Returns:
+    The outputs, and the mean and unbiased variance of the batch.
+  """
+  shape, kind = moving_mean.shape, moving_mean.dtype.base_dtype
+  gamma = tf.ones(shape, kind) if gamma is None else gamma
+  beta = tf.zeros(shape, kind) if beta is None else beta
+
+  def normalize(trains):
+    # Wants no averages in training, as it is to use those of the batch.
+    past = {} if trains else {"mean": moving_mean, "variance": moving_variance}
+    return tf.nn.fused_batch_norm(
+        images, gamma, beta, epsilon=epsilon, is_training=trains,
+        data_format="NCHW" if channels_first else "NHWC", **past)
+
+  return conditions.choose(training, lambda: normalize(True),
+                           lambda: normalize(False))
+
+
+def move_average(past, now, momentum):
+  """Moves an average towards what the batch has, and returns the op."""
+  with tf.name_scope("AssignMovingAvg"):
+    rate = tf.cast(1.0 - momentum, past.dtype.base_dtype)
+    return tf.assign_sub(
+        past, (past - tf.cast(now, past.dtype.base_dtype)) * rate)
 
 
 def batch_normalization(

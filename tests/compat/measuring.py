@@ -79,6 +79,7 @@ def _measure(outputs: List[tf.Tensor], session: tf.Session) -> Dict[str, Any]:
       "trainable": [v.name for v in trainable],
       "penalty names": [p.name for p in penalties],
       "constraints": [v.name for v in variables if v.constraint is not None],
+      "texts": tf.get_collection("measured_texts"),
       "without gradient": [x.name for x, g in zip(by, gradients) if g is None],
   }
   load(session)

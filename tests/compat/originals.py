@@ -14,6 +14,7 @@ import tensorflow.compat.v1 as tf
 from tests.compat import cell_cases
 from tests.compat import layer_cases
 from tests.compat import measuring
+from tests.compat import slim_cases
 
 
 def signature(function):
@@ -26,6 +27,10 @@ def _plain(default):
   """Returns what a default means: (1, 1) along two axes is 1."""
   if default in ((1, 1), (1, 1, 1)):
     return "1"
+  if "<locals>" in getattr(default, "__qualname__", ""):
+    return "an initializer"  # All that is made by a function here.
+  if inspect.isfunction(default):
+    return default.__name__
   if default is inspect.Parameter.empty or isinstance(default, type):
     return getattr(default, "__name__", "")
   return (type(default).__name__ if hasattr(default, "get_config")
@@ -53,13 +58,36 @@ def _save(case, namespace, path):
     return session.run(outputs)
 
 
+def _slim():
+  """Returns tf_slim, which looks for some things where they are no more."""
+  # pylint: disable=g-import-not-at-top
+  from tensorflow.python.framework import ops
+  from tensorflow.python.ops import control_flow_ops
+  ops.Tensor = tf.Tensor
+  control_flow_ops.cond = tf.cond
+  import tf_keras.src.legacy_tf_layers as layers
+  from tf_keras.src.legacy_tf_layers import (
+      base, convolutional, core, normalization, pooling)
+  home = "tf_keras.legacy_tf_layers"
+  sys.modules[home] = layers
+  for module in (base, convolutional, core, normalization, pooling):
+    sys.modules[f"{home}.{module.__name__.rpartition('.')[2]}"] = module
+  import tf_slim
+  return tf_slim
+
+
 def main(path):
   tf.disable_eager_execution()
+  tf_slim = _slim()
   warnings.simplefilter("ignore")  # That they are deprecated.
   found = {
       "layers": _measure(layer_cases, tf.layers),
       "cells": _measure(cell_cases, tf.nn.rnn_cell),
+      "slim": _measure(slim_cases, tf_slim),
       "layer predictions": _save(layer_cases.network, tf.layers, path),
+      "slim predictions": _save(slim_cases.network, tf_slim, path + ".slim"),
+      "slim signatures": _signatures(tf_slim),
+      "contrib signatures": _signatures(tf_slim.layers),
       "layer signatures": _signatures(tf.layers),
       "cell signatures": _signatures(tf.nn.rnn_cell),
   }
