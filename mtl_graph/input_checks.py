@@ -30,6 +30,11 @@ def check(data: data_pb2.Data, needs_sources: bool,
   if data.HasField("resampling"):
     report("data.input.kind", "found STREAMED beside data.resampling; allowed: "
            "RESIDENT, or no resampling")
+  for rows in (r for split in row_sets.SPLITS
+               for r in row_sets.every(data, split)):
+    if rows.source.HasField("python"):
+      report("data.input.kind", f"found STREAMED beside {rows.path}.python; "
+             "allowed: RESIDENT, or files")
   if not needs_sources:
     report("data.input.kind", "found STREAMED for arrays handed over in Python;"
            " allowed: RESIDENT")

@@ -4,6 +4,7 @@ import glob
 import os
 
 from mtl_graph import field_checks
+from mtl_graph import python_functions
 from mtl_graph import row_sets
 from mtl_graph import shards
 from mtl_graph.protos import data_pb2
@@ -51,6 +52,9 @@ def check_condition(condition: data_pb2.Condition, path: str,
 def _check_files(source, path, report) -> None:
   kind = field_checks.kind_of(source, "kind", path, report)
   if kind is None:
+    return
+  if kind == "python":
+    python_functions.check(source.python, f"{path}.python", report, [])
     return
   files = getattr(source, kind)
   if not files.path:

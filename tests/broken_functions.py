@@ -33,6 +33,32 @@ def _task(name, path, function, problem, *more):
       f"{path}{problem}", flags=_ALLOWED)
 
 
+def _rows(name, function, problem, more="", **options):
+  function = f"tests.legacy_network:{function}"
+  return small_experiment.line_case(
+      name, f"data.train={{ python {{ function: '{function}' {more} }} }}",
+      f"data.train.python {problem}", flags=_ALLOWED, **options)
+
+
+ROWS = (
+    small_experiment.line_case(
+        "input_fn_that_nothing_allows", "data.train={ python { function: "
+        "'tests.legacy_network:input_fn' } }", "data.train.python.function: "
+        "found 'tests.legacy_network:input_fn'; allowed: functions of modules "
+        "that --allow_python names; it names none"),
+    _rows("input_fn_without_an_end", "input_fn", "'tests.legacy_network:"
+          "input_fn': returned a dataset without an end; allowed: ...",
+          "argument { name: 'form' text: 'endless' }", code=1),
+    _rows("input_fn_of_a_number", "number", "'tests.legacy_network:number': "
+          "returned int; allowed: arrays by name, a pair of features and "
+          "labels, or a tf.data.Dataset of batches of them", code=1),
+    small_experiment.line_case(
+        "streamed_rows_of_an_input_fn", ["data.train={ python { function: "
+        "'tests.legacy_network:number' } }", "data.input.kind=STREAMED"],
+        "data.input.kind: found STREAMED beside data.train.python; allowed: "
+        "RESIDENT, or files", flags=_ALLOWED),
+)
+
 NAMES = (
     _trunk("function_that_nothing_allows", "tests.legacy_network:trunk",
            ".function: found 'tests.legacy_network:trunk'; allowed: functions "
@@ -108,4 +134,4 @@ RETURNED = (
         f"python/Variable' outside of 'trunk/python'; {_SAME}", flags=_ALLOWED),
 )
 
-CASES = NAMES + RETURNED
+CASES = NAMES + RETURNED + ROWS

@@ -125,7 +125,7 @@ FILES = (
           ),
     _case("source_of_test_unknown", "data.test={weight_column: 'weight'}",
           "data.test: found no kind; allowed: one of csv, npz, tfrecord, "
-          "parquet"),
+          "parquet, python"),
 )
 
 METRICS = (

@@ -259,6 +259,7 @@ VARIANTS = (
         ("", "", "mixing { temperature: 2 }"),
         ("", "", "input { kind: STREAMED shuffle_buffer: 5 }"))),
     ("training.group[1].clipping={ value: 1 }",),
+    ("data.train={ python { function: 'tests.legacy_network:input_fn' } }",),
     *((f"training.cluster={{ {strategy} {{}} }}",
        "training.accumulate_batches=1") for strategy in (
            "asynchronous", "synchronous", "all_reduce")),

@@ -6,6 +6,8 @@ import os
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from tests.training import small_run
+
 WIDTH = 4
 
 
@@ -85,6 +87,29 @@ def cross_entropy(labels, logits):
                                                         logits=logits)
 
 
+def input_fn(form="arrays", split="train"):
+  """Returns rows in one of the forms that an Estimator took."""
+  found = small_run.ARRAYS[split]
+  features = {name: np.asarray(found[name], np.float64) for name in "xc"}
+  labels = {name: found[name] for name in "ab"}
+  if form == "arrays":
+    return dict(found)
+  if form == "pair":
+    return {name: values[:, None] for name, values in features.items()}, labels
+  dataset = tf.data.Dataset.from_tensor_slices((features, labels))
+  if form == "rows":
+    return dataset
+  if form == "endless":
+    return dataset.repeat().batch(8)
+  if form == "tensors":
+    return tf.data.make_one_shot_iterator(dataset.batch(8)).get_next()
+  return dataset.batch(8)
+
+
+def words():
+  return {"word": np.array([b"a", b"\xc3\xa9"])}, np.array([[1.0], [2.0]])
+
+
 # What must be refused.
 
 
@@ -112,6 +137,14 @@ def in_training(inputs, training):
   if training:
     return inputs * tf.get_variable("late", [], initializer=tf.ones_initializer)
   return inputs
+
+
+def number():
+  return 3
+
+
+def both():
+  return {"a": np.zeros(2)}, {"a": np.zeros(2)}
 
 
 def by_numpy(inputs):

@@ -10,8 +10,9 @@ from google.protobuf import text_format
 from mtl_graph import source_checks
 from mtl_graph.protos import data_pb2
 
+# The kinds of files; what a function returns is none.
 _KINDS = [f.name for f in data_pb2.Source.DESCRIPTOR.oneofs_by_name["kind"]
-          .fields]
+          .fields if f.name != "python"]
 
 
 def _problems(text, needs_sources=True):
@@ -76,7 +77,7 @@ class FilesTest(parameterized.TestCase):
   def test_no_kind(self):
     self.assertEqual(_problems("train {} test {}"), [
         f"data.{split}: found no kind; allowed: one of csv, npz, tfrecord, "
-        "parquet" for split in ("train", "test")])
+        "parquet, python" for split in ("train", "test")])
 
   def test_sources_that_are_not_needed(self):
     self.assertEqual(_problems(""), ["data.train: found nothing; required"])
@@ -94,7 +95,7 @@ class FilesTest(parameterized.TestCase):
          "data.source[0].validation.npz.path: found none; allowed: at least "
          "one path",
          "data.source[1].test: found no kind; allowed: one of csv, npz, "
-         "tfrecord, parquet"])
+         "tfrecord, parquet, python"])
     self.assertEqual(
         _problems("source {} source { test { part {} } }", False),
         ["data.source[1].test.part: found no by; allowed: one of row_hash, "

@@ -8,6 +8,7 @@ from mtl_graph.data import csv_files
 from mtl_graph.data import npz_files
 from mtl_graph.data import parquet_files
 from mtl_graph.data import paths as paths_lib
+from mtl_graph.data import python_rows
 from mtl_graph.data import table as table_lib
 from mtl_graph.data import tfrecord_files
 from mtl_graph.protos import data_pb2
@@ -49,6 +50,8 @@ def read(source: data_pb2.Source, columns: Collection[str], field_path: str,
     table = tfrecord_files.read(paths, columns, field_path, hash_rows)
   elif kind == "parquet":
     table = parquet_files.read(paths, columns, field_path, hash_rows)
+  elif kind == "python":
+    table = python_rows.read(source.python, columns, field_path, hash_rows)
   else:
     raise _unknown(kind, field_path)
   check_some(count(table), paths, field_path)
@@ -86,6 +89,8 @@ def pieces(source: data_pb2.Source, columns: Collection[str], field_path: str,
     yield from tfrecord_files.pieces(paths, *rest, parse_examples)
   elif kind == "parquet":
     yield from parquet_files.pieces(paths, *rest)
+  elif kind == "python":
+    yield python_rows.read(source.python, columns, field_path, hash_rows)
   else:
     raise _unknown(kind, field_path)
 
@@ -96,7 +101,12 @@ def parsed(piece: Piece) -> Table:
 
 
 def paths_of(source: data_pb2.Source, field_path: str) -> List[str]:
-  """Lists the files of a source; raises `DataError` if one is missing."""
+  """Lists the files of a source; raises `DataError` if one is missing.
+
+  What stands for them where rows are no file's is the name of their function.
+  """
+  if source.HasField("python"):
+    return [source.python.function]
   files = getattr(source, source.WhichOneof("kind"))
   return paths_lib.expand(files.path, field_path)
 
@@ -110,4 +120,4 @@ def check_some(rows: int, paths: Sequence[str], field_path: str) -> None:
 
 def _unknown(kind, field_path):
   return config.ConfigError(field_path, f"found {kind}; allowed: csv, npz, "
-                            "tfrecord, parquet")
+                            "tfrecord, parquet, python")

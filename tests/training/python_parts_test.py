@@ -99,6 +99,19 @@ class PythonPartsTest(small_run.SmallRunTest):
     for name, value in _values(checkpoints.newest(folder)).items():
       np.testing.assert_array_equal(value, whole[name], name)
 
+  def test_rows_of_an_input_fn_are_as_those_of_arrays(self):
+    text = [f"data.{split}={{ python {{ function: 'tests.legacy_network:"
+            f"input_fn' argument {{ name: 'split' text: '{split}' }} argument "
+            "{ name: 'form' text: 'batches' } } }" for split in small_run.ARRAYS]
+    folder = self.enter_context(tempfile.TemporaryDirectory())
+    result = mtl_graph.train(small_run.TEXT, None, folder, text,
+                             log=self.lines.append, allow_python=["tests"])
+    arrays = small_run.finished()
+    self.assertEqual(result.metrics, arrays.result.metrics)
+    expected = _values(checkpoints.newest(arrays.folder))
+    for name, value in _values(checkpoints.newest(folder)).items():
+      np.testing.assert_array_equal(value, expected[name], name)
+
   def test_what_xla_cannot_compile_runs_in_a_loop(self):
     result, _, _ = self.trained(_BY_NUMPY, "XLA")
     self.assertEqual(result.step, 20)
