@@ -186,7 +186,7 @@ def get_variables_to_restore(include: Optional[Sequence[str]] = None,
 def assign_from_checkpoint_fn(model_path: str, var_list: Any,
                               ignore_missing_vars: bool = False,
                               reshape_variables: bool = False
-                              ) -> Optional[Callable[[tf.Session], None]]:
+                              ) -> Optional[Callable[[Any], None]]:
   """Returns a function of a session that restores variables.
 
   Args:

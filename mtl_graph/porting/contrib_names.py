@@ -2,21 +2,28 @@
 
 TABLE = """
 # contrib: layers and slim.
-contrib.layers.fully_connected -> mtl_graph.layers.fully_connected, mtl_graph.layers.dense.dense -- units for num_outputs, activation for activation_fn (relu was the default), a name for each; or tf_slim, which takes the call as it is
-contrib.layers.linear -> mtl_graph.layers.fully_connected, mtl_graph.layers.dense.dense -- units for num_outputs, activation for activation_fn (relu was the default), a name for each; or tf_slim, which takes the call as it is
-contrib.layers.relu -> mtl_graph.layers.fully_connected, mtl_graph.layers.dense.dense -- units for num_outputs, activation for activation_fn (relu was the default), a name for each; or tf_slim, which takes the call as it is
-contrib.layers.conv2d -> mtl_graph.layers.conv2d, mtl_graph.layers.convolution.conv2d -- or tf_slim, which keeps names weights and biases
-contrib.layers.convolution2d -> mtl_graph.layers.conv2d, mtl_graph.layers.convolution.conv2d -- or tf_slim, which keeps names weights and biases
-contrib.layers.batch_norm -> mtl_graph.layers.batch_norm, mtl_graph.layers.normalization.batch_normalization -- tf_slim's raises
-contrib.layers.layer_norm -> mtl_graph.layers.layer_norm, mtl_graph.layers.normalization.layer_normalization -- or tf_slim
-contrib.layers.max_pool2d -> mtl_graph.layers.max_pool2d, mtl_graph.layers.pooling.max_pooling, tf.nn.max_pool -- or tf_slim
-contrib.layers.avg_pool2d -> mtl_graph.layers.avg_pool2d, mtl_graph.layers.pooling.average_pooling, tf.nn.avg_pool -- or tf_slim
-contrib.layers.flatten -> mtl_graph.layers.pooling.flatten -- or tf_slim
+contrib.layers.fully_connected -> mtl_graph.compat.contrib_layers.fully_connected -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.linear -> mtl_graph.compat.contrib_layers.linear -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.relu -> mtl_graph.compat.contrib_layers.relu -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.conv2d -> mtl_graph.compat.contrib_layers.conv2d -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.convolution2d -> mtl_graph.compat.contrib_layers.convolution2d -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.conv1d -> mtl_graph.compat.contrib_layers.conv1d -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.conv3d -> mtl_graph.compat.contrib_layers.conv3d -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.convolution -> mtl_graph.compat.contrib_layers.convolution -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.conv2d_transpose -> mtl_graph.compat.contrib_layers.conv2d_transpose -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.convolution2d_transpose -> mtl_graph.compat.contrib_layers.convolution2d_transpose -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.separable_conv2d -> mtl_graph.compat.contrib_layers.separable_conv2d -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.separable_convolution2d -> mtl_graph.compat.contrib_layers.separable_convolution2d -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.batch_norm -> mtl_graph.compat.contrib_layers.batch_norm -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.layer_norm -> mtl_graph.compat.contrib_layers.layer_norm -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.max_pool2d -> mtl_graph.compat.contrib_layers.max_pool2d -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.avg_pool2d -> mtl_graph.compat.contrib_layers.avg_pool2d -- the same arguments, variables and numbers; see docs/compat.md
+contrib.layers.flatten -> mtl_graph.compat.contrib_layers.flatten -- the same arguments, variables and numbers; see docs/compat.md
 contrib.layers.dropout -> tf.nn.dropout -- where is_training; or tf_slim
-contrib.layers.bias_add -> tf.nn.bias_add -- of a variable; or tf_slim
+contrib.layers.bias_add -> mtl_graph.compat.contrib_layers.bias_add -- the same arguments, variables and numbers; see docs/compat.md
 contrib.layers.softmax -> tf.nn.softmax
 contrib.layers.one_hot_encoding -> tf.one_hot
-contrib.layers.embed_sequence -> tf.nn.embedding_lookup -- of a variable of its own
+contrib.layers.embed_sequence -> mtl_graph.compat.contrib_layers.embed_sequence -- the same arguments, variables and numbers; see docs/compat.md
 contrib.layers.embedding_lookup_unique -> tf.nn.embedding_lookup
 contrib.layers.safe_embedding_lookup_sparse => tf.nn.safe_embedding_lookup_sparse
 contrib.layers.xavier_initializer -> tf.glorot_uniform_initializer -- uniform=False: tf.glorot_normal_initializer
@@ -102,7 +109,7 @@ contrib.framework.zero_initializer -> tf.zeros_initializer
 contrib.framework.load_and_remap_matrix_initializer x read it with tf.train.load_variable and remap in numpy
 contrib.framework.load_embedding_initializer x read it with tf.train.load_variable and remap in numpy
 contrib.framework.load_variable_slot_initializer x read it with tf.train.load_variable
-contrib.framework.arg_scope -> mtl_graph.layers.arg_scope, tf_slim.arg_scope
+contrib.framework.arg_scope -> mtl_graph.compat.slim.arg_scope -- for the functions of mtl_graph.compat alone
 contrib.framework.deprecated x from absl or the warnings module
 contrib.framework.fuse_op x nothing has taken its place
 contrib.framework.RecordInput x tf.data.TFRecordDataset reads records

@@ -138,7 +138,7 @@ class Judge:
     inner = name.inner
     if name.space != "file" and tf_keras_names.has(inner):
       return ("tf-keras", found, "pip install tf-keras, and "
-              "TF_USE_LEGACY_KERAS=1 in the environment", "")
+              "TF_USE_LEGACY_KERAS=1 in the environment" + _ours(inner), "")
     line = self._table.find(inner)
     if line is None and name.space == "file":
       return self._moved(name, whole)
@@ -216,6 +216,17 @@ class Judge:
         if self._installed.has(head + last):
           return "replaced", found, f"tf.{head}{last}", ""
     return "gone", found, "it was no public name", ""
+
+
+def _ours(inner):
+  """Says what of this project takes the place of a name, without tf-keras."""
+  for module in ("layers", "rnn_cell"):
+    head, _, name = inner.rpartition(".")
+    target = f"mtl_graph.compat.{module}.{name}"
+    if head in (module, f"nn.{module}") and replacements.is_installed(
+        target, lambda _: False):
+      return f"; or {target}, which needs neither"
+  return ""
 
 
 def judge_all(sources: Iterable[python_files.Source],
