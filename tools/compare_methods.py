@@ -72,10 +72,15 @@ flags.DEFINE_multi_string("method", [], "Methods; unset: all of a data set.",
 _TIMED_STEPS, _TIMED_LINES = 25, 9
 
 
+class Missing(Exception):
+  """A run that has not been done, where none is to be done."""
+
+
 class Runs:
   """Runs experiments on one data set, none twice."""
 
-  def __init__(self, name: str, path: str, folder: str, seeds: int):
+  def __init__(self, name: str, path: str, folder: str, seeds: int,
+               look_only: bool = False):
     """Reads the data set.
 
     Args:
@@ -83,7 +88,9 @@ class Runs:
       path: The data as published.
       folder: Where the ledger is.
       seeds: How many seeds, from 1 on.
+      look_only: Whether a run that has not been done raises `Missing`.
     """
+    self._look_only = look_only
     self.dataset = data.DATASETS[name]
     self._name, self._seeds = name, seeds
     self._columns = self.dataset.read(path)
@@ -102,6 +109,8 @@ class Runs:
     kept = self._ledger.find(key)
     if kept is not None:
       return kept
+    if self._look_only:
+      raise Missing(method)
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as model_dir:
       result = api.train(experiment, self._columns, model_dir,
@@ -203,25 +212,41 @@ def _compare():
       raise flags.Error(f"--method: '{method}' is none of "
                         + ", ".join(methods.METHODS))
   os.makedirs(_FLAGS.output_dir, exist_ok=True)
-  tables = []
+  tables, left_out = [], []
   for name in _FLAGS.data:
-    runs = Runs(name, getattr(_FLAGS, name), _FLAGS.output_dir, _FLAGS.seeds)
+    runs = Runs(name, getattr(_FLAGS, name), _FLAGS.output_dir, _FLAGS.seeds,
+                _FLAGS.do == "page")
     chosen = [method for method in data.methods_of(name)
               if not _FLAGS.method or method in _FLAGS.method]
     if _FLAGS.do == "time":
       for method in chosen:
         runs.take_time(method)
       continue
-    baseline = runs.alone()
-    rows = [runs.compare(method, baseline) for method in chosen]
+    rows, missing = [], []
+    try:
+      baseline = runs.alone()
+    except Missing:
+      left_out.append(name)
+      continue
+    for method in chosen:
+      try:
+        rows.append(runs.compare(method, baseline))
+      except Missing:
+        missing.append(method)
+    if not rows:
+      left_out.append(name)
+      continue
     tables.append(page.Table(
         name, runs.dataset.note, f"{runs.dataset.steps} steps a run, Adam, "
         "rates that fall to 0 by a cosine from "
         + ", ".join(f"{rate:g}" for rate in methods.rates(runs.dataset.rate))
-        + ".", baseline["test"],
-        rows))
+        + "." + (f" Not run: {', '.join(missing)}." if missing else ""),
+        baseline["test"], rows))
   if _FLAGS.do == "page":
-    text = page.text(tables, _heading())
+    heading = _heading()
+    if left_out:
+      heading.append(f"Not run yet: {', '.join(left_out)}.")
+    text = page.text(tables, heading)
     with open(_FLAGS.page, "w", encoding="utf-8") as file:
       file.write(text)
     print(f"wrote {_FLAGS.page}")
@@ -255,7 +280,8 @@ def _heading() -> List[str]:
       "a method's test metric of a task and B_t that of the task alone, its "
       "mean over seeds: **below 0 is better**. Deviation is that of delta-m "
       "over seeds. Times are medians of blocks of steps in a loop with one "
-      "thread within an op, on a machine with nothing else to do."]
+      "thread within an op, on a machine with nothing else to do, one method "
+      "after the other: differences below a fifth are scatter."]
 
 
 if __name__ == "__main__":

@@ -169,6 +169,12 @@ class CompareMethodsTest(parameterized.TestCase):
       self.assertLen(printed.splitlines(), (4 + 2) * 4)
       self.assertEqual({rate for _, rate, seed in calls if seed == 2}, {0.06})
       self.assertEqual(self._run("--seeds=2"), (0, "", ""))
+      # What has not been run is named, not run.
+      with mock.patch.object(methods, "METHODS", {**some, "RLW": some["sum"]}):
+        self.assertEqual(self._run("--seeds=2", "--do=page",
+                                   f"--page={wanted}")[0], 0)
+      with open(wanted, encoding="utf-8") as file:
+        self.assertIn("Not run: RLW.", file.read())
       self.assertEqual(self._run("--seeds=2", "--do=page", f"--page={wanted}"),
                        (0, f"wrote {wanted}\n", ""))
     self.assertLen(calls, (4 + 2) * 4)
