@@ -20,7 +20,6 @@ def check(training: training_pb2.Training, report: field_checks.Report) -> None:
   """
   cluster = training.cluster
   strategy = field_checks.kind_of(cluster, "strategy", _PATH, report)
-  field_checks.at_least(cluster, "split_bytes", 1, _PATH, report)
   field_checks.at_least(cluster, "wait_seconds", 1, _PATH, report)
   field_checks.at_least(cluster.asynchronous, "max_staleness", 0,
                         f"{_PATH}.asynchronous", report)

@@ -4,6 +4,7 @@ from typing import Callable, Mapping, Optional
 
 from mtl_graph import api
 from mtl_graph import cluster as cluster_lib
+from mtl_graph import cluster_evaluation
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import following
 from mtl_graph.training import loop
@@ -20,7 +21,8 @@ def train(experiment: experiment_pb2.Experiment,
   """Takes part in a cluster until its run is over.
 
   The chief does what `api.train` does, and its folder is the run's; workers add
-  their steps to it; parameter servers hold the variables.
+  their steps to it; parameter servers hold the variables; an evaluator measures
+  its checkpoints.
 
   Args:
     experiment: The experiment, valid.
@@ -36,7 +38,9 @@ def train(experiment: experiment_pb2.Experiment,
     ClusterError: If the cluster cannot be reached.
     Exception: What `api.train` raises.
   """
-  if cluster.job == "ps":
+  if cluster.job == "evaluator":
+    cluster_evaluation.watch(experiment, model_dir, log)
+  elif cluster.job == "ps":
     following.serve(cluster, log)
   elif cluster.is_chief:
     loop.train(experiment, model_dir, arrays, allow_changes,

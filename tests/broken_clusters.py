@@ -20,8 +20,6 @@ CASES = (
     _with("cluster_without_a_strategy", "", [],
           "training.cluster: found no strategy; allowed: one of asynchronous, "
           "synchronous, all_reduce"),
-    _with("split_into_nothing", "asynchronous {} split_bytes: 0", [],
-          "training.cluster.split_bytes: found 0; allowed: at least 1"),
     _with("waits_not_at_all", "asynchronous {} wait_seconds: 0", [],
           "training.cluster.wait_seconds: found 0; allowed: at least 1"),
     _with("negative_staleness", "asynchronous { max_staleness: -1 }", [],

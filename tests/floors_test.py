@@ -60,6 +60,7 @@ _FLOORS = {
     "mtl_graph.serving": 4,
     "mtl_graph": 5,
     "mtl_graph.api": 5,
+    "mtl_graph.cluster_evaluation": 5,
     "mtl_graph.cluster_training": 5,
     "mtl_graph.cross_validate": 5,
     "mtl_graph.cross_validation": 5,
