@@ -77,6 +77,10 @@ class Member:
     self.replica: Optional[replicas.Replica] = None
     leader = cluster.chief.replace("/task", "/replica:0/task")
     self._config = sessions.session_config(training.execution)
+    # A session of several processes has no pool of its own; the server's is.
+    del self._config.session_inter_op_thread_pool[:]
+    self._config.inter_op_parallelism_threads = (
+        training.execution.inter_op_threads)
     self._is_ring = self.strategy == "all_reduce"
     if self._is_ring:
       self._config.experimental.collective_group_leader = leader
