@@ -2,36 +2,7 @@
 
 TABLE = """
 # contrib: layers and slim.
-contrib.layers.fully_connected -> mtl_graph.compat.contrib_layers.fully_connected -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.linear -> mtl_graph.compat.contrib_layers.linear -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.relu -> mtl_graph.compat.contrib_layers.relu -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.conv2d -> mtl_graph.compat.contrib_layers.conv2d -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.convolution2d -> mtl_graph.compat.contrib_layers.convolution2d -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.conv1d -> mtl_graph.compat.contrib_layers.conv1d -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.conv3d -> mtl_graph.compat.contrib_layers.conv3d -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.convolution -> mtl_graph.compat.contrib_layers.convolution -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.conv2d_transpose -> mtl_graph.compat.contrib_layers.conv2d_transpose -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.convolution2d_transpose -> mtl_graph.compat.contrib_layers.convolution2d_transpose -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.separable_conv2d -> mtl_graph.compat.contrib_layers.separable_conv2d -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.separable_convolution2d -> mtl_graph.compat.contrib_layers.separable_convolution2d -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.batch_norm -> mtl_graph.compat.contrib_layers.batch_norm -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.layer_norm -> mtl_graph.compat.contrib_layers.layer_norm -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.max_pool2d -> mtl_graph.compat.contrib_layers.max_pool2d -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.avg_pool2d -> mtl_graph.compat.contrib_layers.avg_pool2d -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.flatten -> mtl_graph.compat.contrib_layers.flatten -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.dropout -> tf.nn.dropout -- where is_training; or tf_slim
-contrib.layers.bias_add -> mtl_graph.compat.contrib_layers.bias_add -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.softmax -> tf.nn.softmax
-contrib.layers.one_hot_encoding -> tf.one_hot
-contrib.layers.embed_sequence -> mtl_graph.compat.contrib_layers.embed_sequence -- the same arguments, variables and numbers; see docs/compat.md
-contrib.layers.embedding_lookup_unique -> tf.nn.embedding_lookup
 contrib.layers.safe_embedding_lookup_sparse => tf.nn.safe_embedding_lookup_sparse
-contrib.layers.xavier_initializer -> tf.glorot_uniform_initializer -- uniform=False: tf.glorot_normal_initializer
-contrib.layers.xavier_initializer_conv2d -> tf.glorot_uniform_initializer -- uniform=False: tf.glorot_normal_initializer
-contrib.layers.variance_scaling_initializer -> tf.variance_scaling_initializer -- factor is scale, mode is lower case; its default scale is 1, not 2
-contrib.layers.l1_regularizer -> lambda w: scale * tf.reduce_sum(tf.abs(w)) -- or tf_slim
-contrib.layers.l2_regularizer -> lambda w: scale * tf.nn.l2_loss(w) -- or tf_slim; tf.keras.regularizers.l2 is twice that
-contrib.layers.apply_regularization -> tf.add_n -- of the regularizer of each; or tf_slim
 contrib.layers.optimize_loss -> tf.train.Optimizer.minimize -- or tf_slim
 contrib.layers.summarize_tensor -> tf.summary.histogram -- or tf_slim
 contrib.layers.sparse_column_with_hash_bucket -> tf.feature_column.categorical_column_with_hash_bucket
@@ -109,7 +80,15 @@ contrib.framework.zero_initializer -> tf.zeros_initializer
 contrib.framework.load_and_remap_matrix_initializer x read it with tf.train.load_variable and remap in numpy
 contrib.framework.load_embedding_initializer x read it with tf.train.load_variable and remap in numpy
 contrib.framework.load_variable_slot_initializer x read it with tf.train.load_variable
+contrib.framework.add_arg_scope -> mtl_graph.compat.slim.add_arg_scope -- for the functions of mtl_graph.compat alone
 contrib.framework.arg_scope -> mtl_graph.compat.slim.arg_scope -- for the functions of mtl_graph.compat alone
+contrib.framework.arg_scoped_arguments -> mtl_graph.compat.slim.arg_scoped_arguments -- for the functions of mtl_graph.compat alone
+contrib.framework.has_arg_scope -> mtl_graph.compat.slim.has_arg_scope -- for the functions of mtl_graph.compat alone
+contrib.framework.assign_from_checkpoint_fn -> mtl_graph.compat.slim.assign_from_checkpoint_fn
+contrib.framework.get_model_variables -> mtl_graph.compat.slim.get_model_variables
+contrib.framework.get_variables_to_restore -> mtl_graph.compat.slim.get_variables_to_restore
+contrib.framework.model_variable -> mtl_graph.compat.slim.model_variable
+contrib.framework.variable -> mtl_graph.compat.slim.variable
 contrib.framework.deprecated x from absl or the warnings module
 contrib.framework.fuse_op x nothing has taken its place
 contrib.framework.RecordInput x tf.data.TFRecordDataset reads records
@@ -132,28 +111,17 @@ contrib.framework.with_same_shape x copy it from TensorFlow 1.15
 contrib.framework.with_shape x copy it from TensorFlow 1.15
 contrib.framework.* -> tf_slim
 # contrib: recurrent networks.
-contrib.rnn.BasicLSTMCell => tf.nn.rnn_cell.BasicLSTMCell
-contrib.rnn.BasicRNNCell => tf.nn.rnn_cell.BasicRNNCell
-contrib.rnn.LSTMCell => tf.nn.rnn_cell.LSTMCell
-contrib.rnn.GRUCell => tf.nn.rnn_cell.GRUCell
-contrib.rnn.RNNCell => tf.nn.rnn_cell.RNNCell
-contrib.rnn.LSTMStateTuple => tf.nn.rnn_cell.LSTMStateTuple
-contrib.rnn.MultiRNNCell => tf.nn.rnn_cell.MultiRNNCell
-contrib.rnn.DropoutWrapper => tf.nn.rnn_cell.DropoutWrapper
-contrib.rnn.ResidualWrapper => tf.nn.rnn_cell.ResidualWrapper
-contrib.rnn.DeviceWrapper => tf.nn.rnn_cell.DeviceWrapper
 contrib.rnn.static_rnn => tf.nn.static_rnn
 contrib.rnn.static_state_saving_rnn => tf.nn.static_state_saving_rnn
 contrib.rnn.static_bidirectional_rnn => tf.nn.static_bidirectional_rnn
-contrib.rnn.LSTMBlockCell -> tf.nn.rnn_cell.LSTMCell -- its forget_bias and peepholes; the op is tf.raw_ops.LSTMBlockCell
+contrib.rnn.LSTMBlockCell -> mtl_graph.compat.rnn_cell.LSTMCell -- its forget_bias and peepholes; the op is tf.raw_ops.LSTMBlockCell
 contrib.rnn.LSTMBlockFusedCell -> tf.raw_ops.BlockLSTM
-contrib.rnn.GRUBlockCell -> tf.nn.rnn_cell.GRUCell -- the op is tf.raw_ops.GRUBlockCell
-contrib.rnn.GRUBlockCellV2 -> tf.nn.rnn_cell.GRUCell -- the op is tf.raw_ops.GRUBlockCell
+contrib.rnn.GRUBlockCell -> mtl_graph.compat.rnn_cell.GRUCell -- the op is tf.raw_ops.GRUBlockCell
+contrib.rnn.GRUBlockCellV2 -> mtl_graph.compat.rnn_cell.GRUCell -- the op is tf.raw_ops.GRUBlockCell
 contrib.rnn.transpose_batch_time -> tf.transpose
 contrib.rnn.stack_bidirectional_dynamic_rnn -> tf.nn.bidirectional_dynamic_rnn -- layer by layer
 contrib.rnn.stack_bidirectional_rnn -> tf.nn.static_bidirectional_rnn -- layer by layer
-contrib.rnn -> tf.nn.rnn_cell
-contrib.rnn.* x copy the cell from TensorFlow 1.15; it needs tf.nn.rnn_cell, so tf-keras
+contrib.rnn.* x copy the cell from TensorFlow 1.15, on mtl_graph.compat.rnn_cell.RNNCell
 contrib.cudnn_rnn.* -> tf.raw_ops.CudnnRNNV3 -- CudnnCompatibleLSTMCell: tf.nn.rnn_cell.LSTMCell
 contrib.grid_rnn.* x copy the cell from TensorFlow 1.15
 contrib.recurrent.* x copy it from TensorFlow 1.15
@@ -382,7 +350,6 @@ contrib.kafka.* -> tensorflow_io
 contrib.cloud.* -> tensorflow_io
 contrib.bigtable.* -> tensorflow_io
 contrib.feature_column.* -> tf.feature_column
-contrib.estimator.multi_head -> experiment -- a task per head
 contrib.estimator.* x gone with tf.estimator
 contrib.learn.* x gone with tf.estimator; see tf.feature_column, tf.data, tf.train
 contrib.hooks.* -> tf.train.SessionRunHook -- hooks of tf.train

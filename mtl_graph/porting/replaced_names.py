@@ -61,7 +61,6 @@ estimator.DNNLinearCombinedRegressor -> experiment -- `wide` features and a trun
 estimator.LinearClassifier -> experiment -- python -m mtl_graph.train
 estimator.LinearRegressor -> experiment -- python -m mtl_graph.train
 estimator.DNNEstimator -> experiment -- python -m mtl_graph.train
-estimator.train_and_evaluate -> experiment -- python -m mtl_graph.train evaluates as it goes
 estimator.BoostedTreesClassifier -> tensorflow_decision_forests
 estimator.BoostedTreesRegressor -> tensorflow_decision_forests
 estimator.SessionRunHook => tf.train.SessionRunHook
@@ -84,18 +83,6 @@ estimator.SecondOrStepTimer => tf.train.SecondOrStepTimer
 estimator.VocabInfo => tf.train.VocabInfo
 estimator.classifier_parse_example_spec -> tf.feature_column.make_parse_example_spec -- add the label's feature
 estimator.regressor_parse_example_spec -> tf.feature_column.make_parse_example_spec -- add the label's feature
-estimator.export.ServingInputReceiver -> tf.saved_model.build_signature_def -- of what the receiver held
-estimator.export.build_parsing_serving_input_receiver_fn -> tf.io.parse_example -- of a string placeholder
-estimator.export.build_raw_serving_input_receiver_fn -> tf.placeholder
-estimator.export.PredictOutput -> tf.saved_model.predict_signature_def -- takes inputs too, and gives a SignatureDef
-estimator.export.ClassificationOutput -> tf.saved_model.classification_signature_def -- takes inputs too, and gives a SignatureDef
-estimator.export.RegressionOutput -> tf.saved_model.regression_signature_def -- takes inputs too, and gives a SignatureDef
-estimator.inputs.numpy_input_fn -> tf.data.Dataset.from_tensor_slices -- in an input function of its own
-estimator.inputs.pandas_input_fn -> tf.data.Dataset.from_tensor_slices -- in an input function of its own
-estimator.ModeKeys.TRAIN -> "train" -- the constant was this string
-estimator.ModeKeys.EVAL -> "eval" -- the constant was this string
-estimator.ModeKeys.PREDICT -> "infer" -- the constant was this string
-estimator.ModeKeys -> plain strings -- its constants were "train", "eval" and "infer"
 estimator.* x run the graph of its model_fn under tf.train.MonitoredTrainingSession
 # Modules that are no public part.
 tensorflow.examples.tutorials.mnist.* -> tf.keras.datasets.mnist

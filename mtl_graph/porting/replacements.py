@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from typing import Callable, Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from mtl_graph.porting import contrib_names
 from mtl_graph.porting import replaced_names
@@ -76,12 +76,12 @@ class Table:
     Returns:
       The line, or None.
     """
-    for spelled in _spellings(name):
+    for spelled in spellings(name):
       if spelled in self._lines:
         return self._lines[spelled]
       if f"{spelled}.*" in self._lines:  # The module itself.
         return self._lines[f"{spelled}.*"]
-    for spelled in _spellings(name):
+    for spelled in spellings(name):
       around = self._around(spelled)
       if around is not None:
         return around
@@ -98,8 +98,8 @@ class Table:
     return None
 
 
-def _spellings(name):
-  """Returns other names of the same: files in contrib, what slim offers."""
+def spellings(name: str) -> Iterator[str]:
+  """Returns a name and others of the same: files in contrib, slim's layers."""
   yield name
   parts = name.split(".")
   if parts[0] != "contrib":

@@ -10,10 +10,13 @@ import shutil
 import tokenize
 from typing import Dict, List, NamedTuple, Sequence
 
+from mtl_graph.porting import own_names
 from mtl_graph.porting import python_files
 from mtl_graph.porting import verdicts
 
 _MODULE = "tensorflow.compat.v1"
+# What names of this project begin with, once they are imported.
+_OWN = ("compat.", "estimator.")
 
 
 class Edit(NamedTuple):
@@ -37,7 +40,8 @@ def edits_for(source: python_files.Source,
 
   Imports of tensorflow become imports of tensorflow.compat.v1, which a script
   follows by switching eager execution off; names that moved and take the same
-  arguments take their new ones.
+  arguments take their new ones, those of this project with an import. Of layers
+  that go by arg_scope all are changed, or none.
 
   Args:
     source: The source, parsed.
@@ -77,17 +81,61 @@ def edits_for(source: python_files.Source,
         edits.append(Edit(node.lineno, node.col_offset + head,
                           node.col_offset + head + len("tensorflow"), _MODULE))
   compat = _MODULE in source.text or imported
+  missing = set()
   for finding in findings:
     use = finding.use
     inner = finding.name.removeprefix("tf.")
     if not finding.target or use.kind != "name" or use.line != use.end_line or (
         not finding.text.endswith("." + inner)):
       continue
-    root = finding.text[:-len(inner) - 1]
-    if re.fullmatch(r"[\w.]+", root) and (compat or root.endswith("compat.v1")):
-      edits.append(Edit(use.line, use.column - 1, use.end_column - 1,
-                        root + finding.target[len("tf"):]))
+    root, target = finding.text[:-len(inner) - 1], finding.target
+    if not re.fullmatch(r"[\w.]+", root):
+      continue
+    if target.startswith("tf."):
+      if not compat and not root.endswith("compat.v1"):
+        continue
+      text = root + target[len("tf"):]
+    else:
+      package, _, text = target.partition(".")
+      if not _is_free(text.partition(".")[0], source.tree) or (
+          target.startswith(own_names.SCOPED) and _is_mixed(findings)):
+        continue
+      missing.add(f"from {package} import {text.partition('.')[0]}")
+    edits.append(Edit(use.line, use.column - 1, use.end_column - 1, text))
+  first = _first_import(source.tree)
+  if missing and first is None:
+    return [edit for edit in edits if not edit.text.startswith(_OWN)]
+  if missing:
+    edits.append(Edit(first.lineno, 0, 0, "".join(
+        line + _line_end(source.text) for line in sorted(missing))))
   return edits
+
+
+def _is_free(name, tree) -> bool:
+  """Returns whether a module gives no other meaning to a name."""
+  return not any(
+      isinstance(node, ast.Name) and node.id == name
+      or isinstance(node, ast.arg) and node.arg == name
+      or isinstance(node, ast.alias) and (node.asname or node.name) == name
+      or isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name
+      for node in ast.walk(tree))
+
+
+def _is_mixed(findings) -> bool:
+  """Returns whether some of slim would be left beside what is changed."""
+  return any(
+      re.match(r"tf\.contrib\.(slim|layers|framework)\b|tf_slim\b", f.name)
+      and f.verdict in (*verdicts.FAILING, "unchecked")
+      and (not f.target or f.use.kind != "name"
+           or not f.text.endswith(f.name.removeprefix("tf")))
+      for f in findings)
+
+
+def _first_import(tree):
+  """Returns the first import of a module that is not of __future__, or None."""
+  return next((node for node in tree.body
+               if isinstance(node, ast.Import) or isinstance(
+                   node, ast.ImportFrom) and node.module != "__future__"), None)
 
 
 def _is_script(tree):

@@ -5,6 +5,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional
 
 from mtl_graph import config
 from mtl_graph.porting import installed as installed_lib
+from mtl_graph.porting import own_names
 from mtl_graph.porting import python_files
 from mtl_graph.porting import replacements
 from mtl_graph.porting import tf_keras_names
@@ -39,6 +40,8 @@ _EFFORT = {
     "ours": (20, 3), "replaced": (20, 3), "gone": (120, 5),
     "unreadable": (0, 15), "unchecked": (0, 5),
 }
+# Of a name that the same call has elsewhere.
+_REWRITTEN = (2, 0.5)
 
 
 class Finding(NamedTuple):
@@ -53,7 +56,8 @@ class Finding(NamedTuple):
     verdict: One of `MEANINGS`.
     message: What to do about it, or what is wrong.
     guarded: Whether the code catches its failing.
-    target: The name to take instead, where the same call works; else "".
+    target: The name to take instead, where the same call works, led by `tf.` or
+      `mtl_graph.`; else "".
     use: The use itself; None for a file that cannot be read.
   """
   path: str
@@ -108,7 +112,7 @@ class Judge:
       old = self._installed.deprecated_arguments(found, use.call)
       if old and verdict == "works":
         verdict, message = "deprecated", f"{', '.join(old)} still works"
-    if target and use.call is not None and self._installed.wrong_arguments(
+    if target.startswith("tf.") and use.call is not None and self._installed.wrong_arguments(
         self._installed.find(installed_lib.split("tensorflow" + target[2:])),
         use.call):
       target = ""
@@ -136,9 +140,12 @@ class Judge:
       return "works", found, "", ""
     whole = found._replace(name=name)  # What is missing may have members.
     inner = name.inner
+    ours = own_names.find(inner)
+    if ours is not None:
+      return "ours", whole, f"{ours} ({own_names.note(ours)})", ours
     if name.space != "file" and tf_keras_names.has(inner):
       return ("tf-keras", found, "pip install tf-keras, and "
-              "TF_USE_LEGACY_KERAS=1 in the environment" + _ours(inner), "")
+              "TF_USE_LEGACY_KERAS=1 in the environment", "")
     line = self._table.find(inner)
     if line is None and name.space == "file":
       return self._moved(name, whole)
@@ -169,9 +176,9 @@ class Judge:
   def _slim(self, found):
     inner = found.name.inner
     if inner in installed_lib.SLIM_BROKEN:
-      return ("ours", found, "mtl_graph.layers.normalization."
-              "batch_normalization (training for is_training); tf_slim's imports "
-              "tf-keras, and raises without it", "")
+      return ("ours", found, "mtl_graph.compat.slim.batch_norm (in arg_scope's "
+              "of mtl_graph.compat); tf_slim's imports tf-keras, and raises "
+              "without it", "")
     if inner in installed_lib.SLIM_GONE:
       return ("gone", found, "tf_slim 1.1 has it, and it raises AttributeError",
               "")
@@ -218,17 +225,6 @@ class Judge:
     return "gone", found, "it was no public name", ""
 
 
-def _ours(inner):
-  """Says what of this project takes the place of a name, without tf-keras."""
-  for module in ("layers", "rnn_cell"):
-    head, _, name = inner.rpartition(".")
-    target = f"mtl_graph.compat.{module}.{name}"
-    if head in (module, f"nn.{module}") and replacements.is_installed(
-        target, lambda _: False):
-      return f"; or {target}, which needs neither"
-  return ""
-
-
 def judge_all(sources: Iterable[python_files.Source],
               uses: Iterable[uses_lib.Use],
               installed: Optional[installed_lib.Installed]) -> List[Finding]:
@@ -267,8 +263,8 @@ def _imports(findings, installed):
   differ = [f for f in findings if f.use is not None and f.use.kind != "import"
             and f.name.startswith("tf.")
             and not f.name.startswith("tf.compat.")
-            and (f.target or f.verdict in ("works", "deprecated", "argument",
-                                           "tf-keras")
+            and (f.target.startswith("tf.") or f.verdict in (
+                "works", "deprecated", "argument", "tf-keras")
                  and not installed.is_same(f.name[len("tf."):]))]
   result = []
   for finding in findings:
@@ -299,7 +295,8 @@ def effort(findings: Iterable[Finding]) -> float:
   """
   minutes, seen = 0.0, set()
   for finding in findings:
-    per_name, per_place = _EFFORT.get(finding.verdict, (0, 0))
+    per_name, per_place = (_REWRITTEN if finding.target else
+                           _EFFORT.get(finding.verdict, (0, 0)))
     if (finding.name, finding.verdict) not in seen:
       seen.add((finding.name, finding.verdict))
       minutes += per_name
