@@ -126,6 +126,24 @@ class Layer:
       raise ValueError(f"{self.name}: has no variables before it is built.")
     return sum(v.shape.num_elements() for v in self.weights)
 
+  def compute_output_shape(self, input_shape):
+    """Returns the shape of what a call would return; adds nothing to the graph.
+
+    Args:
+      input_shape: Shape of the inputs, the batch's included.
+
+    Returns:
+      A `tf.TensorShape`, or a structure of them.
+    """
+    twin = copy.deepcopy(self)
+    twin.built, twin.activity_regularizer = False, None
+    twin._scope = twin._reuse = None
+    twin._trainable_weights, twin._non_trainable_weights = [], []
+    twin._losses, twin._updates = [], []
+    with tf.Graph().as_default():
+      outputs = twin(tf.placeholder(self._dtype or tf.float32, input_shape))
+      return tf.nest.map_structure(lambda output: output.shape, outputs)
+
   def build(self, input_shape) -> None:
     """Makes the variables; subclasses say which."""
     del input_shape

@@ -3,7 +3,7 @@
 TABLE = """
 # contrib: layers and slim.
 contrib.layers.safe_embedding_lookup_sparse => tf.nn.safe_embedding_lookup_sparse
-contrib.layers.optimize_loss -> tf.train.Optimizer.minimize -- or tf_slim
+contrib.layers.optimize_loss -> tf.train.Optimizer.apply_gradients -- behind compute_gradients and tf.clip_by_global_norm; learning_rate, clip_gradients and summaries are no arguments there; tf_slim's raises AttributeError
 contrib.layers.summarize_tensor -> tf.summary.histogram -- or tf_slim
 contrib.layers.sparse_column_with_hash_bucket -> tf.feature_column.categorical_column_with_hash_bucket
 contrib.layers.sparse_column_with_keys -> tf.feature_column.categorical_column_with_vocabulary_list
@@ -39,6 +39,10 @@ contrib.layers.transform_features x copy it from TensorFlow 1.15
 contrib.layers.shared_embedding_columns -> tf.feature_column.shared_embedding_columns
 contrib.layers.weighted_sparse_column -> tf.feature_column.weighted_categorical_column
 contrib.layers.weighted_sum_from_feature_columns -> tf.feature_column.linear_model
+contrib.layers.collect_named_outputs -> mtl_graph.compat.slim.utils.collect_named_outputs
+contrib.layers.convert_collection_to_dict -> mtl_graph.compat.slim.utils.convert_collection_to_dict
+contrib.layers.get_tensor_aliases -> mtl_graph.compat.slim.utils.get_tensor_aliases
+contrib.layers.last_dimension -> mtl_graph.compat.slim.utils.last_dimension
 contrib.layers.* -> tf_slim
 contrib.slim.nets.* -> tf_slim.nets -- those with batch normalization (resnet, inception, mobilenet) raise, as tf_slim.batch_norm does
 contrib.slim.python.slim.nets.* -> tf_slim.nets -- those with batch normalization (resnet, inception, mobilenet) raise, as tf_slim.batch_norm does
@@ -80,10 +84,10 @@ contrib.framework.zero_initializer -> tf.zeros_initializer
 contrib.framework.load_and_remap_matrix_initializer x read it with tf.train.load_variable and remap in numpy
 contrib.framework.load_embedding_initializer x read it with tf.train.load_variable and remap in numpy
 contrib.framework.load_variable_slot_initializer x read it with tf.train.load_variable
-contrib.framework.add_arg_scope -> mtl_graph.compat.slim.add_arg_scope -- for the functions of mtl_graph.compat alone
-contrib.framework.arg_scope -> mtl_graph.compat.slim.arg_scope -- for the functions of mtl_graph.compat alone
-contrib.framework.arg_scoped_arguments -> mtl_graph.compat.slim.arg_scoped_arguments -- for the functions of mtl_graph.compat alone
-contrib.framework.has_arg_scope -> mtl_graph.compat.slim.has_arg_scope -- for the functions of mtl_graph.compat alone
+contrib.framework.add_arg_scope -> mtl_graph.compat.slim.add_arg_scope -- for the functions of mtl_graph.compat, and for those that its add_arg_scope decorates; not for tf_slim's
+contrib.framework.arg_scope -> mtl_graph.compat.slim.arg_scope -- for the functions of mtl_graph.compat, and for those that its add_arg_scope decorates; not for tf_slim's
+contrib.framework.arg_scoped_arguments -> mtl_graph.compat.slim.arg_scoped_arguments -- for the functions of mtl_graph.compat, and for those that its add_arg_scope decorates; not for tf_slim's
+contrib.framework.has_arg_scope -> mtl_graph.compat.slim.has_arg_scope -- for the functions of mtl_graph.compat, and for those that its add_arg_scope decorates; not for tf_slim's
 contrib.framework.assign_from_checkpoint_fn -> mtl_graph.compat.slim.assign_from_checkpoint_fn
 contrib.framework.get_model_variables -> mtl_graph.compat.slim.get_model_variables
 contrib.framework.get_variables_to_restore -> mtl_graph.compat.slim.get_variables_to_restore
@@ -109,6 +113,7 @@ contrib.framework.remove_squeezable_dimensions x copy it from TensorFlow 1.15
 contrib.framework.strip_name_scope x copy it from TensorFlow 1.15
 contrib.framework.with_same_shape x copy it from TensorFlow 1.15
 contrib.framework.with_shape x copy it from TensorFlow 1.15
+contrib.framework -> tf_slim -- for its variables; its nest is tf.nest, its arg_scope mtl_graph.compat.slim.arg_scope
 contrib.framework.* -> tf_slim
 # contrib: recurrent networks.
 contrib.rnn.static_rnn => tf.nn.static_rnn
@@ -255,13 +260,15 @@ contrib.eager.Iterator -> tf.data.Iterator -- iter(dataset) under eager executio
 contrib.eager.Checkpoint -> tf.train.Checkpoint
 contrib.eager.enable_eager_execution => tf.enable_eager_execution
 contrib.eager.defun -> tf.function
-contrib.eager.python.tfe -> tf -- its names are in TensorFlow itself, its metrics in tf.keras.metrics
+contrib.eager.python.tfe -> tf -- most of its names are in TensorFlow itself, its metrics in tf.keras.metrics
 contrib.eager.py_func -> tf.py_function
 contrib.eager.metrics.* -> tf.keras.metrics
-contrib.eager.gradients_function -> tf.GradientTape
-contrib.eager.value_and_gradients_function -> tf.GradientTape
-contrib.eager.implicit_gradients -> tf.GradientTape
-contrib.eager.implicit_value_and_gradients -> tf.GradientTape
+contrib.eager.gradients_function -> tensorflow.python.eager.backprop.gradients_function -- private, the same function; by hand with tf.GradientTape, which is no decorator
+contrib.eager.value_and_gradients_function -> tensorflow.python.eager.backprop.val_and_grad_function -- private, the same function; by hand with tf.GradientTape, which is no decorator
+contrib.eager.implicit_gradients -> tensorflow.python.eager.backprop.implicit_grad -- private, the same function; by hand with tf.GradientTape, which is no decorator
+contrib.eager.implicit_value_and_gradients -> tensorflow.python.eager.backprop.implicit_val_and_grad -- private, the same function; by hand with tf.GradientTape, which is no decorator
+contrib.eager.run_test_in_graph_and_eager_modes -> tensorflow.python.framework.test_util.run_in_graph_and_eager_modes -- private, the same function
+contrib.eager.run_all_tests_in_graph_and_eager_modes -> tensorflow.python.framework.test_util.run_all_in_graph_and_eager_modes -- private, the same function
 contrib.eager.* x see the eager part of tensorflow itself
 contrib.tpu.batch_parallel => tf.tpu.batch_parallel
 contrib.tpu.replicate => tf.tpu.replicate

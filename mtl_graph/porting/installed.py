@@ -159,8 +159,14 @@ class Installed:
 
   def public_name(self, name: Name, value: Any) -> str:
     """Returns the public name of a symbol, as "tf.nn.relu", or ""."""
+    from tensorflow.python.util import tf_export
     last = name.parts[-1]
-    for inner in [head + last for head in _HEADS] + [_RENAMED.get(last, "")]:
+    try:
+      exported = list(tf_export.get_v1_names(value))
+    except (AttributeError, TypeError):  # No function and no class.
+      exported = []
+    for inner in [*exported, *(head + last for head in _HEADS),
+                  _RENAMED.get(last, "")]:
       if inner and self.has(inner) and self.find(
           Name("v1", tuple(inner.split(".")))).value is value:
         return f"tf.{inner}"

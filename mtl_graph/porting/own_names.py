@@ -61,7 +61,8 @@ def find(name: str) -> Optional[str]:
 def note(target: str) -> str:
   """Returns what else to know of a name that `find` returned."""
   if target.startswith(_ESTIMATOR):
-    return "the same arguments and names; see docs/recipes.md"
+    return ("the same arguments and names, on one machine; no EstimatorV2, TPUs "
+            "or ready-made estimators; see docs/recipes.md")
   if target.startswith(SCOPED):
     return ("the same arguments and variables, in arg_scope's of mtl_graph.compat"
             "; see docs/compat.md")

@@ -1,6 +1,6 @@
 """What to take in place of a name that is gone."""
 
-import importlib
+import pkgutil
 import re
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
@@ -123,9 +123,8 @@ def is_installed(target: str, find: Callable[[str], bool]) -> bool:
   if re.fullmatch(r"tf(\.\w+)+", target):
     return find(target[len("tf."):])
   if re.fullmatch(r"mtl_graph(\.\w+)+", target):
-    module, _, name = target.rpartition(".")
     try:
-      return hasattr(importlib.import_module(module), name)
-    except ImportError:
+      pkgutil.resolve_name(target)
+    except (ImportError, AttributeError):
       return False
   return True

@@ -176,9 +176,10 @@ class Judge:
   def _slim(self, found):
     inner = found.name.inner
     if inner in installed_lib.SLIM_BROKEN:
-      return ("ours", found, "mtl_graph.compat.slim.batch_norm (in arg_scope's "
-              "of mtl_graph.compat); tf_slim's imports tf-keras, and raises "
-              "without it", "")
+      return ("ours", found, "mtl_graph.compat.slim.batch_norm (the same "
+              "arguments, as normalizer_fn of tf_slim's layers too; in a list "
+              "of arg_scope that must be mtl_graph.compat's); tf_slim's raises "
+              "ModuleNotFoundError, with tf-keras too", "")
     if inner in installed_lib.SLIM_GONE:
       return ("gone", found, "tf_slim 1.1 has it, and it raises AttributeError",
               "")

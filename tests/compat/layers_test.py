@@ -156,6 +156,29 @@ class LayerTest(parameterized.TestCase):
           [made.kernel.name, copied.kernel.name, copy.deepcopy(made).kernel],
           ["dense/kernel:0", "dense_1/kernel:0", made.kernel])
 
+  @parameterized.parameters(
+      (lambda: layers.Dense(3, tf.nn.relu), [None, 4], [None, 3]),
+      (lambda: layers.Dense(3), [2, None, 4], [2, None, 3]),
+      (lambda: layers.Conv2D(5, 3, strides=2), [None, 9, 8, 3],
+       [None, 4, 3, 5]),
+      (lambda: layers.Conv2DTranspose(5, 3, 2, "same"), [2, 9, 8, 3],
+       [2, 18, 16, 5]),
+      (lambda: layers.MaxPooling1D(2, 2), [None, 9, 3], [None, 4, 3]),
+      (lambda: layers.BatchNormalization(), [None, 4], [None, 4]),
+      (lambda: layers.Flatten(), [None, 4, 3], [None, 12]))
+  def test_shape_of_outputs_without_a_call(self, make, shape, expected):
+    with tf.Graph().as_default() as graph:
+      layer = make()
+      before = layer.compute_output_shape(tf.TensorShape(shape))
+      self.assertEqual(before.as_list(), expected)
+      self.assertEmpty(graph.get_operations())
+      outputs = layer(tf.placeholder(tf.float32, shape))
+      self.assertEqual(outputs.shape.as_list(), expected)
+      kept = layer.weights
+      self.assertEqual(layer.compute_output_shape(shape).as_list(), expected)
+      self.assertEqual([v.name for v in layer.weights],
+                       [v.name for v in kept])
+
   def test_activations_and_initializers_by_name(self):
     with tf.Graph().as_default(), tf.Session() as session:
       outputs = layers.dense(tf.ones([1, 3]), 2, "relu",

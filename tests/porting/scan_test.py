@@ -99,13 +99,18 @@ class VerdictTest(parameterized.TestCase):
   @parameterized.parameters(
       ("from tensorflow.python.ops import math_ops\nmath_ops.add(x, y)",
        "private", "its public name is tf.add"),
+      ("from tensorflow.python.util import compat\ncompat.as_bytes(x)",
+       "private", "its public name is tf.compat.as_bytes"),
+      ("from tensorflow.contrib.layers.python.layers import utils\n"
+       "utils.collect_named_outputs(x, y, z)", "ours",
+       "mtl_graph.compat.slim.utils.collect_named_outputs"),
       ("from tensorflow.python.framework import ops\nops.Tensor(x)",
        "replaced", "tf.Tensor"),
       ("from tensorflow.python.training.tracking import base\nbase.Trackable",
        "replaced", "tensorflow.python.trackable.base.Trackable"),
       ("from tensorflow_estimator.python.estimator import run_config\n"
        "run_config.RunConfig()", "ours", "mtl_graph.estimator.RunConfig"),
-      ("import tf_slim\ntf_slim.batch_norm(x)", "ours", "raises without it"),
+      ("import tf_slim\ntf_slim.batch_norm(x)", "ours", "with tf-keras too"),
       ("import tf_slim\ntf_slim.optimize_loss(x)", "gone", "AttributeError"),
       ("from tensorflow.python.framework import tensor_util\n"
        "tensor_util.constant_value(x)", "private", "tf.get_static_value"),
