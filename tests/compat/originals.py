@@ -1,7 +1,7 @@
 """Measures the originals: run with TF_USE_LEGACY_KERAS=1 and tf-keras.
 
 `python -m tests.compat.originals FILE` writes what it found, pickled, and a
-checkpoint beside it.
+checkpoint beside it. It runs under TensorFlow 1.15 too, Python 3.7 and all.
 """
 
 import inspect
@@ -59,8 +59,11 @@ def _save(case, namespace, path):
 
 
 def _slim():
-  """Returns tf_slim, which looks for some things where they are no more."""
+  """Returns slim; tf_slim looks for some things where they are no more."""
   # pylint: disable=g-import-not-at-top
+  import tensorflow
+  if tensorflow.__version__.startswith("1."):
+    return tensorflow.contrib.slim
   from tensorflow.python.framework import ops
   from tensorflow.python.ops import control_flow_ops
   ops.Tensor = tf.Tensor
