@@ -76,13 +76,14 @@ setuptools.setup(
         "serving": ["tensorflow-serving-api==2.21.0"],
         # Runs the tests: scikit-learn is the metrics' independent reference,
         # data frames come from pandas, a tool draws with matplotlib, requests
-        # are compared with TensorFlow Serving's own, layers of TensorFlow 1
-        # with those that tf-keras and tf-slim kept.
+        # are compared with TensorFlow Serving's own.
         "test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4",
                  "scikit-learn>=1.5,<2", "grpcio-tools==1.76.0",
                  "pandas>=2.2,<4", "pyarrow>=17,<27", "matplotlib>=3.8,<4",
-                 "tensorflow-serving-api==2.21.0", "tf-keras~=2.21.0",
-                 "tf-slim>=1.1,<2"],
+                 "tensorflow-serving-api==2.21.0"],
+        # The originals of mtl_graph.compat, for the tests that compare. Not
+        # in "test": where tf-keras is installed, TensorFlow starts with it.
+        "legacy": ["tf-keras~=2.21.0", "tf-slim>=1.1,<2"],
         # Runs tools/compare_*.py.
         "compare": ["scikit-learn>=1.5,<2", "matplotlib>=3.8,<4"],
         # Runs tools/benchmark.py: PyTorch is a rival, of one version so that

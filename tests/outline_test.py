@@ -77,7 +77,8 @@ class BuildTest(absltest.TestCase):
 
   def test_empty_experiment(self):
     found = outline.build(config.parse(""))
-    self.assertEqual([dict(part) for part in found], [{}, {}, {}])
+    self.assertEqual([dict(part) for part in found],
+                     [{}, {}, {}, {}])
 
 
 def _outline(features, rest="task { name: 'a' binary {} }"):

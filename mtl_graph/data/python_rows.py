@@ -4,6 +4,8 @@ from typing import Any, Collection, Dict, Mapping
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+# No public name switches it on once it was switched off.
+from tensorflow.python.eager import context
 
 from mtl_graph import python_functions
 from mtl_graph.data import arrays as arrays_lib
@@ -38,9 +40,11 @@ def read(message: layers_pb2.PythonFunction, columns: Collection[str],
   function = python_functions.load(message, path)
   name = f"{path} '{message.function}'"
   try:
-    found = function(**python_functions.keywords(function, message, {}))
-    if isinstance(found, tf.data.Dataset):
-      found = _all_batches(found, name)
+    # Whoever calls may have switched it off, as code of TensorFlow 1 does.
+    with context.eager_mode():
+      found = function(**python_functions.keywords(function, message, {}))
+      if isinstance(found, tf.data.Dataset):
+        found = _all_batches(found, name)
   except table_lib.DataError:
     raise
   except Exception as error:  # pylint: disable=broad-except
@@ -86,11 +90,6 @@ def _array(value, key, name):
 
 def _all_batches(dataset, name):
   """Returns the rows of all batches of a dataset, one after the other."""
-  if not tf.executing_eagerly():
-    raise table_lib.DataError(
-        f"{name}: returned a tf.data.Dataset after "
-        "tf.disable_eager_execution(); allowed: arrays by name, or eager "
-        "execution")
   if tf.data.experimental.cardinality(dataset).numpy() == (
       tf.data.experimental.INFINITE_CARDINALITY):
     raise table_lib.DataError(f"{name}: returned a dataset without an end; "

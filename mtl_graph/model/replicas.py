@@ -250,7 +250,9 @@ class Synchronous(_Shared):
   def _accumulator(self, name, shape, sparse=False):
     kind = (tf.SparseConditionalAccumulator if sparse
             else tf.ConditionalAccumulator)
-    accumulator = kind(tf.float32, shape=shape, shared_name=f"cluster/{name}",
+    # A server may have one of an earlier run, which is of this kind as well.
+    shared = f"cluster/{'rows' if sparse else 'whole'}/{shape}/{name}"
+    accumulator = kind(tf.float32, shape=shape, shared_name=shared,
                        name="accumulator", reduction_type="SUM")
     self._accumulators.append((accumulator, shape))
     return accumulator

@@ -2,10 +2,9 @@
 
 import contextlib
 import signal
-import socket
 import threading
 import time
-from typing import Callable, ContextManager, Iterator, Mapping, Optional
+from typing import Callable, ContextManager, Iterator, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -18,10 +17,11 @@ from mtl_graph.protos import cluster_pb2
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import control as control_lib
 from mtl_graph.training import interruption as interruption_lib
+from mtl_graph.training import waiting as waiting_lib
 
-# Seconds between two lines that say what is waited for, between two looks at
-# the cluster, that a look may fail, and that a step may take to end by itself.
-_SAY, _LOOK, _PATIENCE, _GRACE = 10.0, 1.0, 15.0, 2.0
+# Seconds between two looks at the cluster, that a look may fail, and that a
+# step may take to end by itself.
+_LOOK, _PATIENCE, _GRACE = 1.0, 15.0, 2.0
 # Tells runs of collective ops from other runs.
 _COLLECTIVE = 1
 # What a session says of a process that is gone, or was started anew.
@@ -29,10 +29,6 @@ _GONE = (tf.errors.UnavailableError, tf.errors.AbortedError,
          tf.errors.CancelledError, tf.errors.FailedPreconditionError,
          tf.errors.InternalError, tf.errors.NotFoundError,
          tf.errors.DeadlineExceededError, tf.errors.OutOfRangeError)
-
-
-class ClusterError(Exception):
-  """A cluster that cannot be reached."""
 
 
 class Lost(Exception):
@@ -150,9 +146,11 @@ class Member:
     """
     del execution
     if not self._is_ring:
-      wait_for({device: self.cluster.jobs["ps"][int(device.rpartition(":")[2])]
-                for device in self.cluster.ps}, self._message.wait_seconds,
-               self._log, self._interruption)
+      servers = self.cluster.jobs["ps"]
+      waiting_lib.wait_for(
+          {device: servers[int(device.rpartition(":")[2])]
+           for device in self.cluster.ps}, self._message.wait_seconds,
+          self._log, self._interruption)
     self._session = tf.Session(self._server.target, graph=graph,
                                config=self._config)
     self._watch = threading.Thread(target=self._look, daemon=True)
@@ -191,10 +189,11 @@ class Member:
     chief = self.cluster.chief
     address = self.cluster.workers.get(chief, "an address of its own")
     if self._is_ring:
-      wait_for({chief: address}, self._message.wait_seconds, self._log,
-               self._interruption)
-    waiting = Waiting(f"chief at {address}", self._message.wait_seconds,
-                      self._log, self._interruption)
+      waiting_lib.wait_for({chief: address}, self._message.wait_seconds,
+                           self._log, self._interruption)
+    waiting = waiting_lib.Waiting(
+        f"chief at {address}", self._message.wait_seconds, self._log,
+        self._interruption)
     while True:
       generation = self.control.read()
       if generation == control_lib.ENDED:
@@ -236,7 +235,8 @@ class Member:
       return Ended()
     reason = self._why or (getattr(cause, "message", None) or str(cause)
                            ).strip().splitlines()[0]
-    return Lost(f"{_title(self.cluster.device)}: lost the cluster: {reason}")
+    return Lost(f"{waiting_lib.title(self.cluster.device)}: lost the cluster: "
+                f"{reason}")
 
   def _reads_ended(self):
     return not self.cluster.is_chief and (
@@ -312,69 +312,6 @@ def taking_part(cluster: cluster_lib.Cluster, training: training_pb2.Training,
   member.close(ended=True)
 
 
-class Waiting:
-  """Says what is waited for, and gives up in the end."""
-
-  def __init__(self, what: str, seconds: float, log: Callable[[str], None],
-               interruption: interruption_lib.Interruption):
-    self._what, self._seconds, self._log = what, seconds, log
-    self._interruption = interruption
-    self._began = self._said = time.monotonic()
-
-  def go_on(self) -> None:
-    """Sleeps a moment.
-
-    Raises:
-      ClusterError: If it has been too long.
-      Interrupted: If a signal has come.
-    """
-    time.sleep(0.1)
-    now = time.monotonic()
-    waited = now - self._began
-    if self._interruption.requested():
-      raise interruption_lib.Interrupted(
-          f"stopped by {self._interruption.signal.name} while waiting for "
-          f"{self._what}", self._interruption.signal)
-    if waited > self._seconds:
-      raise ClusterError(
-          f"{self._what}: found no answer for {waited:.0f} s; allowed: a "
-          "process that runs there, or a longer training.cluster.wait_seconds")
-    if now - self._said > _SAY:
-      self._said = now
-      self._log(f"waiting for {self._what} for {waited:.0f} s")
-
-
-def wait_for(addresses: Mapping[str, str], seconds: float,
-             log: Callable[[str], None],
-             interruption: interruption_lib.Interruption) -> None:
-  """Waits until there is somebody at each of some addresses.
-
-  Args:
-    addresses: Addresses by device.
-    seconds: How long.
-    log: Takes a line now and then.
-    interruption: Notes signals.
-
-  Raises:
-    ClusterError: If one does not answer.
-  """
-  for device, address in addresses.items():
-    host, _, port = address.rpartition(":")
-    waiting = Waiting(f"{_title(device)} at {address}", seconds, log,
-                      interruption)
-    while True:
-      try:
-        socket.create_connection((host.strip("[]"), int(port)), 1).close()
-        break
-      except OSError:
-        waiting.go_on()
-
-
-def _title(device):
-  """Returns "worker 1" of "/job:worker/task:1"."""
-  return device.replace("/job:", "").replace("/task:", " ")
-
-
 def start_server(cluster: cluster_lib.Cluster, settings: tf.ConfigProto):
   """Starts the server of a process, which lives as long as the process.
 
@@ -386,10 +323,10 @@ def start_server(cluster: cluster_lib.Cluster, settings: tf.ConfigProto):
                            job_name=cluster.job, task_index=cluster.index,
                            config=settings)
   except tf.errors.OpError as error:
-    raise ClusterError(
-        f"{cluster.address}: found that {_title(cluster.device)} cannot be started "
-        f"there: {str(error).splitlines()[0]}; allowed: a free address of this "
-        "machine") from error
+    raise waiting_lib.ClusterError(
+        f"{cluster.address}: found that {waiting_lib.title(cluster.device)} "
+        f"cannot be started there: {str(error).splitlines()[0]}; allowed: a "
+        "free address of this machine") from error
 
 
 def check(cluster: cluster_lib.Cluster, message: cluster_pb2.Cluster) -> None:
