@@ -3,8 +3,8 @@
 On the census data all methods are compared, on Tox21 and MultiMNIST some, each
 beside the tasks trained by themselves on the same network. Every method has the
 same budget: three trials with seed 1, one for each of three learning rates, or,
-where task weights are to be chosen, for three draws of them. The one with the
-lowest delta-m on validation rows is trained with further seeds, and only its
+where task weights are to be chosen, for three draws of them at the rate that the
+plain sum has chosen. The one with the lowest delta-m on validation rows is trained with further seeds, and only its
 test metrics are looked at:
 
   delta-m = 100 / T sum_t (-1)^(higher is better) (M_t - B_t) / B_t
@@ -151,13 +151,19 @@ class Runs:
                          for task, values in baseline[split].items()},
           {task: data.measured(self.dataset, task)[1] for task in self.tasks})
 
-    def of(trial):
-      return methods.of_trial(self.base, method, trial, self.dataset.rate,
-                              self.dataset.kernel)
+    def tune(method, rate):
+      def of(trial):
+        return methods.of_trial(self.base, method, trial, rate,
+                                self.dataset.kernel)
+      trial, runs = self._tune(method, of,
+                               lambda found: delta(found, "validation"))
+      return trial, of(trial), runs
 
-    trial, runs = self._tune(method, of,
-                             lambda found: delta(found, "validation"))
-    return page.Row(method, methods.described(of(trial)),
+    rate = self.dataset.rate
+    if methods.METHODS[method].draws_weights:
+      rate = methods.rates(rate)[tune(methods.SUM, rate)[0]]
+    _, experiment, runs = tune(method, rate)
+    return page.Row(method, methods.described(experiment),
                     [run["test"] for run in runs],
                     [delta(run, "test") for run in runs],
                     self.seconds(method))
@@ -264,12 +270,12 @@ def _heading() -> List[str]:
       f"{datetime.date.today().isoformat()}, {machine['processor']}, "
       f"{machine['cores']} cores, {machine['system']}, Python "
       f"{machine['python']}, {packages}, commit "
-      f"{commit.stdout.strip() or 'unknown'}. `python tools/compare_methods.py` "
-      "runs what has not been run, `--do=time` takes times and `--do=page` "
+      f"{commit.stdout.strip() or 'unknown'}. `python tools/compare_methods.py "
+      "--output_dir=docs/methods-runs` runs what has not been run, `--do=time` takes times and `--do=page` "
       "writes this page. The methods are those of [methods.md](methods.md), "
       "with the defaults of their fields.",
       "Every method has the same budget: three trials with seed 1, one for "
-      "each learning rate; of tuned weights, three draws at the middle rate, "
+      "each learning rate; of tuned weights, three draws at the sum's rate, "
       "even over all weights that add up to the number of tasks. What has the "
       "lowest delta-m on validation rows is trained with seeds "
       f"1 to {_FLAGS.seeds}, and the test metrics are those of these runs. Each "

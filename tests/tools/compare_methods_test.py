@@ -159,14 +159,15 @@ class CompareMethodsTest(parameterized.TestCase):
           split: {task: found[split][task] for task in tasks}
           for split in found}, None)
 
-    some = {name: methods.METHODS[name] for name in ("sum", "PCGrad")}
+    some = {name: methods.METHODS[name] for name in (
+        "sum", "tuned weights", "PCGrad")}
     with mock.patch.object(api, "train", train), mock.patch.object(
         methods, "METHODS", some):
       code, printed, errors = self._run("--seeds=2")
       self.assertEqual((code, errors), (0, ""))
       # Three trials and a second seed of each task alone and each method.
-      self.assertLen(calls, (4 + 2) * 4)
-      self.assertLen(printed.splitlines(), (4 + 2) * 4)
+      self.assertLen(calls, (4 + 3) * 4)
+      self.assertLen(printed.splitlines(), (4 + 3) * 4)
       self.assertEqual({rate for _, rate, seed in calls if seed == 2}, {0.06})
       self.assertEqual(self._run("--seeds=2"), (0, "", ""))
       # What has not been run is named, not run.
@@ -177,9 +178,11 @@ class CompareMethodsTest(parameterized.TestCase):
         self.assertIn("Not run: RLW.", file.read())
       self.assertEqual(self._run("--seeds=2", "--do=page", f"--page={wanted}"),
                        (0, f"wrote {wanted}\n", ""))
-    self.assertLen(calls, (4 + 2) * 4)
+    self.assertLen(calls, (4 + 3) * 4)
     with open(wanted, encoding="utf-8") as file:
       text = file.read()
+    # Weights are drawn at the rate that the sum has chosen.
+    self.assertRegex(text, r"\| tuned weights \| rate 0\.06, weights \d")
     self.assertRegex(text, r"\| PCGrad \| rate 0\.06 \| (0\.5600 \| ){3}"
                      r"0\.4400 \| [+-]0\.00 \| 0\.00 \|")
 

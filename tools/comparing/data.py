@@ -111,7 +111,9 @@ DATASETS = {
         "Two binary tasks (AUC), one of 17 classes (accuracy) and a wage that "
         "94 % of the rows do not have (squared error of ln(1 + wage)), on a "
         "mixture of 8 experts; 79,517 rows to train on, 10,037 to choose by, "
-        "10,208 to test on, equal rows on one side."),
+        "10,208 to test on, equal rows on one side. GradNorm measures gradients "
+        "at one kernel, and no kernel is of all experts: one of eight stands "
+        "for them, which is no fair picture of the method."),
     "tox21": Dataset(
         "tox21", read_tox21, 0.001, 300, "trunk/dense/kernel",
         {"": ("auc", True)},

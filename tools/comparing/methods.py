@@ -122,12 +122,11 @@ def alone(base: experiment_pb2.Experiment, task: str, trial: int, rate: float
 
 def described(experiment: experiment_pb2.Experiment) -> str:
   """Says what is particular to a trial's experiment."""
-  weights = [task.weight for task in experiment.model.task
-             if task.HasField("weight")]
-  if weights:
-    return "weights " + " ".join(f"{weight:.2f}" for weight in weights)
   rate = experiment.training.default_optimizer.adam.learning_rate
-  return f"rate {rate.cosine_decay.initial:g}"
+  weights = [f"{task.weight:.2f}" for task in experiment.model.task
+             if task.HasField("weight")]
+  return f"rate {rate.cosine_decay.initial:g}" + (
+      f", weights {' '.join(weights)}" if weights else "")
 
 
 def draw_weights(num_tasks: int, trial: int) -> np.ndarray:
