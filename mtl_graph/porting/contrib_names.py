@@ -259,7 +259,7 @@ contrib.eager.Variable -> tf.Variable
 contrib.eager.Iterator -> tf.data.Iterator -- iter(dataset) under eager execution
 contrib.eager.Checkpoint -> tf.train.Checkpoint
 contrib.eager.enable_eager_execution => tf.enable_eager_execution
-contrib.eager.defun -> tf.function
+contrib.eager.defun -> tf.function -- in a graph, variables made inside are not in TRAINABLE_VARIABLES, as defun's were
 contrib.eager.python.tfe -> tf -- most of its names are in TensorFlow itself, its metrics in tf.keras.metrics
 contrib.eager.py_func -> tf.py_function
 contrib.eager.metrics.* -> tf.keras.metrics
