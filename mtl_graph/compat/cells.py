@@ -102,6 +102,16 @@ class LayerCell(RNNCell):
     self._activation = (named_choices.activation(activation) if activation
                         else tf.tanh)
 
+  @property
+  def state_size(self):
+    """The units."""
+    return self._num_units
+
+  @property
+  def output_size(self):
+    """The units."""
+    return self._num_units
+
   def __call__(self, inputs, state, scope=None):
     """Does one step, in a scope by the cell's name."""
     return layer.Layer.__call__(self, inputs, state, scope=scope)
@@ -133,16 +143,6 @@ class LayerCell(RNNCell):
 class BasicRNNCell(LayerCell):
   """Computes `h = activation([x, h] kernel + bias)`, which it outputs too."""
 
-  @property
-  def state_size(self):
-    """The units."""
-    return self._num_units
-
-  @property
-  def output_size(self):
-    """The units."""
-    return self._num_units
-
   def _add(self, depth):
     units = self._num_units
     self._kernel = self.add_weight("kernel", [depth + units, units])
@@ -173,16 +173,6 @@ class GRUCell(LayerCell):
     super().__init__(num_units, activation, reuse, name, dtype, **kwargs)
     self._kernel_initializer = kernel_initializer
     self._bias_initializer = bias_initializer
-
-  @property
-  def state_size(self):
-    """The units."""
-    return self._num_units
-
-  @property
-  def output_size(self):
-    """The units."""
-    return self._num_units
 
   def _add(self, depth):
     units = self._num_units
