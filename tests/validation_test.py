@@ -251,10 +251,8 @@ class SharedExperimentsTest(parameterized.TestCase):
   _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir,
                          os.pardir, "shared", "experiments")
 
-  @parameterized.parameters(
-      ("flights", []), ("document", []), ("independent", []),
-      ("census", ["training.joint.gradient_balancing"]))
-  def test_parses_and_says_what_is_not_built(self, name, expected):
+  @parameterized.parameters("flights", "document", "independent", "census")
+  def test_parses_and_nothing_is_refused(self, name):
     path = os.path.join(self._FOLDER, f"{name}.pbtxt")
     if not os.path.exists(path):
       self.skipTest(f"{path} is not there.")
@@ -268,7 +266,7 @@ class SharedExperimentsTest(parameterized.TestCase):
       found = errors.errors
     # Only the files beside an experiment may be missing.
     self.assertEqual([error.field_path for error in found
-                      if not error.field_path.endswith("_file")], expected)
+                      if not error.field_path.endswith("_file")], [])
 
 
 if __name__ == "__main__":
