@@ -8,7 +8,7 @@ import setuptools
 from setuptools.command import build_py
 
 _ROOT = pathlib.Path(__file__).resolve().parent
-_EXAMPLES = ("*.pbtxt", "data/*")
+_EXAMPLES = ("*.pbtxt", "*.py", "data/*")
 
 
 def _compile_protos(target: pathlib.Path) -> None:

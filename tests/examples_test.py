@@ -15,6 +15,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph import outline
+from mtl_graph import python_functions
 from mtl_graph import row_sets
 from mtl_graph.data import splits
 from mtl_graph.model import graphs
@@ -25,6 +26,8 @@ from tests.serving import c_program
 
 ROOT = pathlib.Path(__file__).absolute().parent.parent
 EXAMPLES = sorted((ROOT / "protos" / "examples").glob("*.pbtxt"))
+# Where functions are that an example names.
+ALLOWED = "protos.examples"
 # Experiments the project was given; they are not part of it.
 GIVEN = ROOT.parent / "shared" / "experiments"
 
@@ -32,6 +35,8 @@ GIVEN = ROOT.parent / "shared" / "experiments"
 def launch(name, *flags):
   """Runs a launcher in this process and returns its exit code."""
   module = importlib.import_module(f"mtl_graph.{name}")
+  if name != "predict":
+    flags += (f"--allow_python={ALLOWED}",)
   return module.main([name, *flags])
 
 
@@ -92,8 +97,11 @@ class ExamplesTest(parameterized.TestCase):
     self.assertEqual(launch("export", f"--config={path}",
                             "--export_dir=served"), 0)
     self.check_served(experiment)
-    if row_sets.of(experiment.data, "train")[0].source.HasField("csv"):
+    source = row_sets.of(experiment.data, "train")[0].source
+    if source.HasField("csv"):
       self.check_predictions_from_csv(experiment)
+    elif source.HasField("python"):
+      self.check_moved_within_reach(2 * steps)
     else:
       arrays = dict(np.load("train.npz"))
       with predictor.load("served") as export:
@@ -137,7 +145,9 @@ class ExamplesTest(parameterized.TestCase):
         if values.dtype.kind == "f":
           np.testing.assert_allclose(answers[name], values, rtol=1e-6,
                                      atol=1e-6)
-    self.assertNotEmpty(of_tasks)
+    # A vector has no signature of its own.
+    self.assertEqual(bool(of_tasks), any(
+        task.regression.size == 1 for task in experiment.model.task))
     for name, answers in zip(of_tasks, found[2:]):
       self.check_answers_of_a_task(name, answers, expected)
 
@@ -152,6 +162,16 @@ class ExamplesTest(parameterized.TestCase):
     else:
       wanted, found = expected[f"{name}/probabilities"], answers["scores"]
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+
+  def check_moved_within_reach(self, steps):
+    """Checks that both tasks estimate the place, moved by Adam's steps."""
+    with predictor.load("served") as export:
+      found = export.predict({"nothing": np.zeros([3], np.float32)})
+    for task in ("left", "right"):
+      moved = found[f"{task}/value"] - [[-8.5, 7.5]]
+      self.assertEqual(moved.shape, (3, 2))
+      self.assertGreater(np.abs(moved).min(), 1e-4)
+      self.assertLess(np.abs(moved).max(), 0.00101 * steps)
 
   def launch(self, name, path, *flags):
     """Runs a launcher on an experiment, without summaries."""
@@ -194,9 +214,12 @@ class ExamplesTest(parameterized.TestCase):
   @parameterized.named_parameters((path.stem, str(path)) for path in EXAMPLES)
   def test_outline_names_what_the_graph_makes(self, path):
     experiment = config.load(path)
-    model = graphs.build(experiment)
+    with python_functions.allowing([ALLOWED]):
+      model = graphs.build(experiment)
+    # What a function makes is known once it is called.
     found = {v.op.name: v.shape.as_list()
-             for some in model.variables.values() for v in some}
+             for some in model.variables.values() for v in some
+             if "/python/" not in v.op.name}
     self.assertEqual(found, dict(outline.build(experiment).variables))
 
 

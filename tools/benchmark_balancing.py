@@ -3,9 +3,10 @@
 The model is that of `benchmark.py --case=tasks`: 64 numbers, a trunk of 128
 units, a tower of 64 units per task, batches of 256 rows, Adam per task. Both
 sides compare the gradients of the trunk's parameters; what this engine needs
-where it compares those of the trunk's output is listed as well. Contestants
-take turns, each in a process of its own and with the number of threads that
-suits it best. Needs the extra `benchmark`; --only=engine needs no more.
+where it compares those of the trunk's output is listed as well. All contestants
+of a number of tasks take turns, each in a process of its own (some 500 MB) and
+with the number of threads that suits it best. Needs the extra `benchmark`;
+--only=engine needs no more.
 """
 
 import datetime
@@ -52,6 +53,9 @@ flags.DEFINE_integer("rounds", 5, "Rounds; medians are over them.",
                      lower_bound=1, flag_values=_FLAGS)
 flags.DEFINE_float("seconds", 0.2, "About how long a turn takes.",
                    lower_bound=0.01, flag_values=_FLAGS)
+flags.DEFINE_boolean("hold", False, "Waits for Enter before the rounds, once "
+                     "all contestants are warm: time to stop what else runs.",
+                     flag_values=_FLAGS)
 flags.DEFINE_list("threads", ["1"], "Numbers of threads that are tried.",
                   flag_values=_FLAGS)
 
@@ -121,22 +125,30 @@ def _measure():
         f"{_FLAGS.rounds} rounds")
   threads = [int(count) for count in _FLAGS.threads]
   for tasks in _FLAGS.tasks:
-    found = {}
-    for method in [SUM, *_FLAGS.method]:
-      # Those of one method take turns: processes are many, cores are few.
-      some = contestants(tasks, method, _FLAGS.only, _FLAGS.mode)
-      with tempfile.TemporaryDirectory() as folder:
-        files.write(folder, some)
-        found[method] = _seconds(contest.compete(
-            some, _FLAGS.rounds, _FLAGS.seconds, threads, folder))
-    print(layout(tasks, found), flush=True)
+    some = [each for method in [SUM, *_FLAGS.method] for each in contestants(
+        tasks, method, _FLAGS.only, _FLAGS.mode)]
+    with tempfile.TemporaryDirectory() as folder:
+      files.write(folder, some)
+      entries = contest.compete(some, _FLAGS.rounds, _FLAGS.seconds, threads,
+                                folder, _wait if _FLAGS.hold else lambda: None)
+    print(layout(tasks, by_method(entries)), flush=True)
 
 
-def _seconds(entries: List[Dict[str, Any]]) -> Dict[str, float]:
-  """Returns the median seconds of a step by side."""
-  return {entry["contestant"].partition(" ")[0]:
-          statistics.median(entry["seconds"])
-          for entry in entries if entry["seconds"]}
+def _wait():
+  print("ready: press Enter", file=sys.stderr, flush=True)
+  sys.stdin.readline()
+
+
+def by_method(entries: Sequence[Dict[str, Any]]
+              ) -> Dict[str, Dict[str, float]]:
+  """Returns the median seconds of a step by method and side."""
+  found = {}
+  for entry in entries:
+    side, _, method = entry["contestant"].partition(" ")
+    of = found.setdefault(method, {})
+    if entry["seconds"]:
+      of[side] = statistics.median(entry["seconds"])
+  return found
 
 
 if __name__ == "__main__":

@@ -33,6 +33,15 @@ class BenchmarkBalancingTest(parameterized.TestCase):
     self.assertEqual(engine_sum.options, {"mode": "AUTO", "balancing": ""})
     self.assertEqual(rival_sum.options, {"method": None})
 
+  def test_medians_by_method_and_side(self):
+    found = benchmark_balancing.by_method([
+        {"contestant": "engine sum", "seconds": [3.0, 1.0, 2.0]},
+        {"contestant": "TorchJD sum", "seconds": [4.0]},
+        {"contestant": "engine mgda", "seconds": [5.0]},
+        {"contestant": "TorchJD mgda", "seconds": [], "refused": "it died"}])
+    self.assertEqual(found, {"sum": {"engine": 2.0, "TorchJD": 4.0},
+                             "mgda": {"engine": 5.0}})
+
   def test_layout(self):
     lines = [line.split() for line in benchmark_balancing.layout(2, {
         "sum": {"engine": 0.001, "TorchJD": 0.002},

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph import python_functions
 from mtl_graph import vocabularies
 from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
@@ -87,6 +88,7 @@ class EveryExecutionTest(parameterized.TestCase):
   def _run(self, path, smooth=False):
     """Builds an example's graph; with `smooth`, without a kink in it."""
     self.enter_context(contextlib.chdir(ROOT))
+    self.enter_context(python_functions.allowing(["protos.examples"]))
     text = pathlib.Path(path).read_text(encoding="utf-8")
     if smooth:
       text = text.replace("activation: RELU", "activation: ELU")

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple
 
 from tools.benchmarking import cases
 
@@ -101,7 +101,9 @@ class Process:
 
 
 def compete(some: List[Contestant], rounds: int, seconds: float,
-            threads: List[int], folder: str) -> List[Dict[str, Any]]:
+            threads: List[int], folder: str,
+            before_rounds: Callable[[], Any] = lambda: None
+            ) -> List[Dict[str, Any]]:
   """Lets contestants take turns.
 
   Args:
@@ -110,6 +112,7 @@ def compete(some: List[Contestant], rounds: int, seconds: float,
     seconds: About how long a turn takes.
     threads: The numbers of threads that each is tried with.
     folder: Where the rows are.
+    before_rounds: Is called once all have found their pace.
 
   Returns:
     An entry per contestant, as `report.case_table` takes it.
@@ -131,6 +134,7 @@ def compete(some: List[Contestant], rounds: int, seconds: float,
           raise RuntimeError(
               f"{contestant.name} trains {entry['parameters']} parameters, not "
               f"{cases.parameters(case)}")
+    before_rounds()
     for i in range(rounds):
       for process, entry in running:
         entry["seconds"].append(process.take_turn(seconds))
