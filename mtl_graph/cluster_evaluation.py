@@ -4,11 +4,12 @@ import glob
 import os
 import shutil
 import time
-from typing import Callable
+from typing import Callable, Optional
 
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import api
+from mtl_graph import cluster as cluster_lib
 from mtl_graph import config
 from mtl_graph import row_sets
 from mtl_graph.checkpoints import checkpoints
@@ -18,12 +19,15 @@ from mtl_graph.evaluation import tables
 from mtl_graph.protos import evaluation_pb2
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import interruption as interruption_lib
+from mtl_graph.training import outcome
+from mtl_graph.training import waiting
 
 _LOOK = 0.5
 
 
 def watch(experiment: experiment_pb2.Experiment, model_dir: str,
-          log: Callable[[str], None] = print) -> None:
+          log: Callable[[str], None] = print,
+          cluster: Optional[cluster_lib.Cluster] = None) -> None:
   """Measures the checkpoints of a run as they come, until it is over.
 
   All it writes lies in `model_dir/evaluator`: the best checkpoint by
@@ -34,8 +38,11 @@ def watch(experiment: experiment_pb2.Experiment, model_dir: str,
     experiment: The experiment, valid, with validation rows.
     model_dir: The run's folder, which others write to.
     log: Takes a line for each checkpoint.
+    cluster: The cluster whose chief writes them.
 
   Raises:
+    ClusterError: If for `wait_seconds` the chief does not answer, and no
+      checkpoint comes.
     ConfigErrors: If there are no validation rows.
     DataError: If they cannot be used.
     Interrupted: If it was asked to stop.
@@ -44,9 +51,9 @@ def watch(experiment: experiment_pb2.Experiment, model_dir: str,
     raise config.ConfigErrors([config.ConfigError(
         "data.validation", "found nothing; required by an evaluator")])
   with interruption_lib.Interruption() as interruption:
-    evaluator, seen, began = None, None, time.time()
+    evaluator, seen, absence = None, None, None
     while True:
-      over = _is_over(model_dir, began)
+      over = outcome.is_over(model_dir, experiment)
       path = checkpoints.latest(model_dir)
       if path is not None and path != seen:
         if evaluator is None:
@@ -55,20 +62,21 @@ def watch(experiment: experiment_pb2.Experiment, model_dir: str,
           evaluator.take(path)
         except checkpoints.CheckpointError as error:
           log(f"passed over: {error}")  # Newer ones have taken its place.
-        seen = path
+        seen, absence = path, None
       elif over:
         return
+      elif cluster is not None:
+        absence = absence or waiting.Absence(
+            {cluster.chief: cluster.workers[cluster.chief]},
+            experiment.training.cluster.wait_seconds, log)
+        problem = absence.look()
+        if problem:
+          raise waiting.ClusterError(problem)
       if interruption.requested():
         raise interruption_lib.Interrupted(
             f"evaluator stopped by {interruption.signal.name}",
             interruption.signal)
       time.sleep(_LOOK)
-
-
-def _is_over(model_dir: str, began: float) -> bool:
-  """Returns whether the run has finished since this process began."""
-  path = os.path.join(model_dir, "finished.json")
-  return os.path.exists(path) and os.path.getmtime(path) >= began
 
 
 class _Evaluator:

@@ -39,9 +39,9 @@ def train(experiment: experiment_pb2.Experiment,
     Exception: What `api.train` raises.
   """
   if cluster.job == "evaluator":
-    cluster_evaluation.watch(experiment, model_dir, log)
+    cluster_evaluation.watch(experiment, model_dir, log, cluster)
   elif cluster.job == "ps":
-    following.serve(cluster, log)
+    following.serve(experiment, model_dir, cluster, log)
   elif cluster.is_chief:
     loop.train(experiment, model_dir, arrays, allow_changes,
                api.exporter(model_dir, log), log, profile=profile,

@@ -1,69 +1,68 @@
 """Kills processes of clusters at random moments, and sees whether runs end well.
 
-Trains an experiment in a cluster on this machine once undisturbed, then again
-and again, each time ending a parameter server, the chief or another worker by
-SIGKILL at a random moment of the run; it is started again. Each run must end, at
-its last step (asynchronous: at most one step per worker beyond), within
-`--most_seconds` of the undisturbed run's, with the metric as undisturbed within
-`--tolerance`. Prints a line for each run.
+Trains an experiment, without its exports, in a cluster on this machine, by each
+strategy: once undisturbed, then again and again, each time ending a parameter server, the chief
+or another worker by SIGKILL at a random moment of the run; it is started again.
+Each run must end at its last step (asynchronous: at most one step per worker
+beyond), within `--most_seconds` of the undisturbed run's time, with the metric as
+undisturbed within `--tolerance`; all processes must be gone 15 s after the last
+step, and none may be left. Prints a line for each run, and writes all of them to
+`kill_cluster.md` and `kill_cluster.json` in the model_dir.
 """
 
 import json
 import os
 import random
-import signal
 import sys
-import time
+from typing import Dict, List, NamedTuple
 
 from absl import flags
 
 from mtl_graph import launching
-from tools.clusters import processes
+from tools.clusters import disturbed
 
+_STRATEGIES = ("asynchronous", "synchronous", "all_reduce")
 _FLAGS = flags.FlagValues()
 launching.experiment_flags(_FLAGS)
 flags.DEFINE_string("metric", None, "Metric of the validation rows, such as "
                     "late/auc.", flag_values=_FLAGS)
 flags.DEFINE_float("tolerance", 0.005, "How far it may be off.", lower_bound=0,
                    flag_values=_FLAGS)
-flags.DEFINE_integer("times", 20, "How many runs are disturbed.", lower_bound=1,
-                     flag_values=_FLAGS)
-flags.DEFINE_integer("ps", 1, "Parameter servers.", lower_bound=0,
-                     flag_values=_FLAGS)
-flags.DEFINE_integer("workers", 2, "Workers.", lower_bound=2, flag_values=_FLAGS)
+flags.DEFINE_list("times", ["asynchronous:8", "synchronous:8", "all_reduce:4"],
+                  "How many runs of each strategy are disturbed.",
+                  flag_values=_FLAGS)
+flags.DEFINE_multi_enum(
+    "victim", ["ps", "chief", "worker"], disturbed.VICTIMS, "Who may be killed; "
+    "all: everybody, by SIGTERM. May be given several times.",
+    flag_values=_FLAGS)
+flags.DEFINE_integer("ps", 1, "Parameter servers; all_reduce has none.",
+                     lower_bound=1, flag_values=_FLAGS)
+flags.DEFINE_integer("workers", 2, "Workers, the chief among them.",
+                     lower_bound=2, flag_values=_FLAGS)
 flags.DEFINE_float("most_seconds", 60, "How much longer a run may take.",
                    lower_bound=1, flag_values=_FLAGS)
-flags.DEFINE_integer("seed", 0, "Seed of the moments.", flag_values=_FLAGS)
+flags.DEFINE_integer("seed", 0, "Seed of victims and moments.",
+                     flag_values=_FLAGS)
 flags.mark_flags_as_required(["metric", "model_dir"], flag_values=_FLAGS)
 
+_HEAD = ("strategy", "killed", "after, s", "at step", "run, s", "last step to "
+         "end, s", "steps", "metric", "off by", "found")
 
-def _run(folder: str, most: float, victim=None, moment: float = 0.0):
-  """Trains; returns what went wrong, seconds, step and metric."""
-  cluster = processes.LocalCluster(
-      [f"--config={_FLAGS.config}", f"--model_dir={folder}",
-       *(f"--set={one}" for one in _FLAGS.set)], os.path.join(folder, "logs"),
-      _FLAGS.ps, _FLAGS.workers, restart=True)
-  began = time.monotonic()
-  try:
-    problem = None
-    if victim is not None:
-      problem = cluster.wait(moment)  # Not done by then, as is to be expected.
-      process = cluster.processes[victim]
-      if process.poll() is None:
-        process.send_signal(signal.SIGKILL)
-    if victim is None or problem is not None:
-      problem = cluster.wait(most)
-  finally:
-    cluster.stop()
-  seconds = time.monotonic() - began
-  try:
-    with open(os.path.join(folder, "finished.json"), encoding="utf-8") as file:
-      result = json.load(file)["result"]
-  except OSError:
-    return problem or "left no finished.json", seconds, 0, float("nan")
-  task, _, metric = _FLAGS.metric.partition("/")
-  return (problem, seconds, result["step"],
-          result["metrics"]["validation"][task][metric])
+
+class _Disturbed(NamedTuple):
+  """A disturbed run, and how far off its metric is."""
+  strategy: str
+  blow: disturbed.Blow
+  ran: disturbed.Ran
+  off: float
+
+  def cells(self):
+    """Returns the cells of the run's line."""
+    ran = self.ran
+    return (self.strategy, self.blow.victim, f"{self.blow.moment:.1f}",
+            str(ran.at_step), f"{ran.seconds:.1f}",
+            f"{ran.after_last_step:.1f}", str(ran.step), f"{ran.metric:.4f}",
+            f"{self.off:+.4f}", ran.problem or "well")
 
 
 def main(argv) -> int:
@@ -71,34 +70,100 @@ def main(argv) -> int:
   return launching.run(argv, _FLAGS, _kill, __doc__)
 
 
+def _times() -> Dict[str, int]:
+  """Returns how often each strategy is disturbed."""
+  found = {}
+  for one in _FLAGS.times:
+    strategy, _, times = one.partition(":")
+    if strategy not in _STRATEGIES or not times.isdecimal():
+      raise flags.Error(f"--times: found '{one}'; allowed: one of "
+                        f"{', '.join(_STRATEGIES)}, a colon, and a number")
+    found[strategy] = int(times)
+  return found
+
+
 def _kill():
   from mtl_graph import config
-  steps = config.load(_FLAGS.config, _FLAGS.set).training.num_steps
-  problem, usual, step, expected = _run(
-      os.path.join(_FLAGS.model_dir, "undisturbed"), 600)
-  if problem:
-    raise flags.Error(f"--config: undisturbed, the run fails: {problem}")
-  print(f"undisturbed: {usual:.1f} s, step {step}, {_FLAGS.metric} "
-        f"{expected:.4f}", flush=True)
-  victims = [*(f"ps-{i}" for i in range(_FLAGS.ps)),
-             *(f"worker-{i}" for i in range(_FLAGS.workers))]
-  moments, bad = random.Random(_FLAGS.seed), 0
-  for i in range(_FLAGS.times):
-    victim, moment = moments.choice(victims), moments.uniform(0, usual)
-    problem, seconds, step, found = _run(
-        os.path.join(_FLAGS.model_dir, f"killed-{i}"),
-        usual + _FLAGS.most_seconds, victim, moment)
-    if not problem and not steps <= step <= steps + _FLAGS.workers:
-      problem = f"{step} steps, not {steps}"
-    if not problem and not abs(found - expected) <= _FLAGS.tolerance:
-      problem = f"off by {found - expected:+.4f}"
-    bad += bool(problem)
-    print(f"{i + 1:3d} {victim} killed after {moment:5.1f} s: {seconds:5.1f} s, "
-          f"step {step}, {_FLAGS.metric} {found:.4f} {problem or 'well'}",
-          flush=True)
-  print(f"{_FLAGS.times - bad} of {_FLAGS.times} ended well")
+  times, random_ = _times(), random.Random(_FLAGS.seed)
+  experiment = config.load(_FLAGS.config, _FLAGS.set)
+  steps = experiment.training.num_steps
+  if not steps:
+    raise flags.Error("--config: found no training.num_steps; required")
+  experiment.ClearField("serving")
+  os.makedirs(_FLAGS.model_dir, exist_ok=True)
+  config.write(experiment, _experiment())
+  runs, lines = [], []
+  for strategy, count in times.items():
+    usual = _run(strategy, f"undisturbed-{strategy}", 600)
+    if usual.problem:
+      raise flags.Error(f"--config: {strategy}, undisturbed, the run fails: "
+                        f"{usual.problem}")
+    lines.append(f"{strategy}, undisturbed: {usual.seconds:.1f} s, all ended "
+                 f"{usual.after_last_step:.1f} s after the last step, step "
+                 f"{usual.step}, {_FLAGS.metric} {usual.metric:.4f}")
+    print(lines[-1], flush=True)
+    while sum(run.strategy == strategy for run in runs) < count:
+      one = _disturb(strategy, len(runs), usual, steps, random_)
+      if one is not None:
+        runs.append(one)
+        print(f"{len(runs):3d} " + "  ".join(one.cells()), flush=True)
+        _write(lines, runs, sum(times.values()))
+  bad = sum(run.ran.problem is not None for run in runs)
+  print(f"{len(runs) - bad} of {len(runs)} ended well")
   if bad:
     raise SystemExit(1)
+
+
+def _disturb(strategy, number, usual, steps, random_):
+  """Returns a disturbed run; None: it was over before anybody was killed."""
+  kinds = [kind for kind in _FLAGS.victim
+           if kind != "ps" or strategy != "all_reduce"]
+  blow = disturbed.Blow(
+      random_.choice(disturbed.names(random_.choice(kinds), _FLAGS.ps,
+                                     _FLAGS.workers)),
+      random_.uniform(0, usual.seconds))
+  folder = f"{number + 1:02d}-{strategy}-{blow.victim}-{blow.moment:.0f}"
+  ran = _run(strategy, folder, usual.seconds + _FLAGS.most_seconds, blow)
+  if not ran.struck and not ran.problem:
+    print(f"    {folder}: over before", flush=True)
+    return None
+  beyond = _FLAGS.workers if strategy == "asynchronous" else 0
+  off = ran.metric - usual.metric
+  if not ran.problem and not steps <= ran.step <= steps + beyond:
+    ran = ran._replace(problem=f"{ran.step} steps, not {steps}")
+  if not ran.problem and not abs(off) <= _FLAGS.tolerance:
+    ran = ran._replace(problem=f"off by {off:+.4f}")
+  return _Disturbed(strategy, blow, ran, off)
+
+
+def _experiment() -> str:
+  return os.path.join(_FLAGS.model_dir, "kill_cluster.pbtxt")
+
+
+def _run(strategy, name, most, blow=None):
+  return disturbed.run(
+      [f"--config={_experiment()}", f"--set=training.cluster.{strategy}={{}}"],
+      os.path.join(_FLAGS.model_dir, name),
+      0 if strategy == "all_reduce" else _FLAGS.ps, _FLAGS.workers,
+      _FLAGS.metric, most, blow)
+
+
+def _write(lines: List[str], runs: List[_Disturbed], wanted: int) -> None:
+  """Writes the tables of all runs so far."""
+  bad = sum(run.ran.problem is not None for run in runs)
+  text = ["# Runs with a process killed", "", *(f"- {line}" for line in lines),
+          "", f"{len(runs) - bad} of {len(runs)} ended well"
+          + (f", {wanted} wanted" if len(runs) < wanted else "")
+          + f"; seed {_FLAGS.seed}.", "", "| " + " | ".join(_HEAD) + " |",
+          "|---" * len(_HEAD) + "|",
+          *("| " + " | ".join(run.cells()) + " |" for run in runs), ""]
+  path = os.path.join(_FLAGS.model_dir, "kill_cluster")
+  with open(f"{path}.md", "w", encoding="utf-8") as file:
+    file.write("\n".join(text))
+  with open(f"{path}.json", "w", encoding="utf-8") as file:
+    json.dump([{"strategy": run.strategy, **run.blow._asdict(),
+                **run.ran._asdict(), "off": run.off} for run in runs], file,
+              indent=1)
 
 
 if __name__ == "__main__":

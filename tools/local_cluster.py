@@ -25,7 +25,7 @@ flags.DEFINE_integer("workers", 2, "Workers, the chief among them.",
                      lower_bound=1, flag_values=_FLAGS)
 flags.DEFINE_boolean("evaluator", False, "Whether there is an evaluator.",
                      flag_values=_FLAGS)
-flags.DEFINE_boolean("restart", False, "Whether to start again what dies.",
+flags.DEFINE_boolean("restart", False, "Whether to start again what is killed.",
                      flag_values=_FLAGS)
 
 

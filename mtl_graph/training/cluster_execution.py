@@ -21,8 +21,7 @@ class ClusterExecution:
 
   def __init__(self, step: train_step.Step, number: tf.Tensor,
                after: tf.Tensor, batches: int, session: tf.Session,
-               rows: inputs.Input, options: Optional[tf.RunOptions],
-               at: int, hooks: Optional[hooks_lib.Hooks] = None):
+               rows: inputs.Input, member: membership.Member, at: int, hooks: Optional[hooks_lib.Hooks] = None):
     """Prepares the calls.
 
     Args:
@@ -32,7 +31,7 @@ class ClusterExecution:
       batches: Batches of this worker in a step.
       session: The session.
       rows: What the step reads.
-      options: What a step is run with.
+      member: Makes steps together with others.
       at: The global step.
       hooks: What runs around every step, or nothing.
     """
@@ -42,6 +41,7 @@ class ClusterExecution:
     self._feeds = rows.tensors(1, [0])
     if self._feeds:
       self._feeds = [*self._feeds, number]
+    self._member, options = member, member.run_options()
     fetches = [step.report, after, step.train_op]
     if hooks:
       self._call = lambda *values: hooks.run(fetches, dict(zip(
@@ -55,7 +55,9 @@ class ClusterExecution:
     """Runs steps until the global step is `count` further; see `Execution`."""
     ran, last = [], self._at + count
     while self._at < last:
-      report, after, _ = self._call(*self._fed())
+      fed = self._fed()
+      with self._member.with_others():
+        report, after, _ = self._call(*fed)
       ran.append(execution.Ran(0, report, int(after) - self._at))
       self._at = int(after)
       if stop(sum(one.passed for one in ran)) or not np.isfinite(report).all():
@@ -101,4 +103,4 @@ class Choice:
       note += f"; {self._mode} is for one machine"
     return ClusterExecution(
         self._step, self._number, self._after, self._batches, session,
-        self._rows, self._member.run_options(), step, self._hooks), note + ")"
+        self._rows, self._member, step, self._hooks), note + ")"

@@ -1,7 +1,7 @@
 """What the processes of a cluster tell each other beside their steps."""
 
 import time
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -81,12 +81,15 @@ class Control:
     self._session.close()
 
 
-def wait_for_all(target: str, cluster: cluster_lib.Cluster) -> None:
+def wait_for_all(target: str, cluster: cluster_lib.Cluster,
+                 is_gone: Callable[[], bool] = lambda: False) -> None:
   """Waits on a server until the chief has left and, for a while, the others.
 
   Args:
     target: Target of the server of this process.
     cluster: The cluster.
+    is_gone: Asked twice a second whether the chief has left without a word; may
+      raise what ends this.
   """
   with tf.Graph().as_default() as graph, tf.device(cluster.device):
     left = _queue().dequeue()
@@ -99,6 +102,8 @@ def wait_for_all(target: str, cluster: cluster_lib.Cluster) -> None:
         rank = int(np.asarray(session.run(left, options=tf.RunOptions(
             timeout_in_ms=_LOOK_MS))))
       except tf.errors.DeadlineExceededError:
+        if is_gone():
+          return
         continue
       there.discard(rank)
       if rank == 0:

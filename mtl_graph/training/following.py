@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import signal
+import time
 from typing import Callable, Optional
 
 import tensorflow.compat.v1 as tf
@@ -18,29 +18,66 @@ from mtl_graph.training import failures
 from mtl_graph.training import hooks as hooks_lib
 from mtl_graph.training import interruption as interruption_lib
 from mtl_graph.training import membership
+from mtl_graph.training import outcome
 from mtl_graph.training import preparation
 from mtl_graph.training import rows as rows_lib
 from mtl_graph.training import training_graph
+from mtl_graph.training import waiting as waiting_lib
+
+# Seconds that a worker which is to stop still makes steps with others.
+_TAKING_PART = 1.0
+# Seconds that a parameter server which is to stop gives the chief to save; that
+# a chief who has left is away, and one who is not going to come.
+_SAVING, _LEFT, _GONE = 10.0, 1.0, 8.0
 
 
-def serve(cluster: cluster_lib.Cluster, log: Callable[[str], None] = print,
+def serve(experiment: experiment_pb2.Experiment, model_dir: str,
+          cluster: cluster_lib.Cluster, log: Callable[[str], None] = print,
           server: Optional[tf.train.Server] = None) -> None:
   """Holds variables until the chief has left, and then, soon, the others.
 
   Args:
+    experiment: The experiment, valid.
+    model_dir: The run's folder, if this process can see it.
     cluster: The cluster; this process is a parameter server.
     log: Takes a line.
     server: Its server; None: one is started.
 
   Raises:
-    ClusterError: If its address is taken.
+    ClusterError: If its address is taken, or the chief does not answer.
+    Interrupted: If it was asked to stop.
   """
-  if server is None:
-    server = membership.start_server(cluster, tf.ConfigProto())
-    for number in (signal.SIGINT, signal.SIGTERM):
-      signal.signal(number, signal.SIG_DFL)  # There is nothing to save.
-  log(f"parameter server {cluster.index} at {cluster.address}")
-  control.wait_for_all(server.target, cluster)
+  with interruption_lib.Interruption() as interruption:
+    server = server or membership.start_server(cluster, tf.ConfigProto())
+    log(f"parameter server {cluster.index} at {cluster.address}")
+    control.wait_for_all(server.target, cluster, _Chief(
+        experiment, model_dir, cluster, interruption, log).is_gone)
+
+
+class _Chief:
+  """What a parameter server, whom nobody needs to ask, sees of the chief."""
+
+  def __init__(self, experiment, model_dir, cluster, interruption, log):
+    chief, seconds = cluster.chief, experiment.training.cluster.wait_seconds
+    self._absence = waiting_lib.Absence(
+        {chief: cluster.workers.get(chief, "")}, seconds, log)
+    self._is_over = lambda: outcome.is_over(model_dir, experiment)
+    self._interruption, self._asked = interruption, None
+
+  def is_gone(self):
+    """Returns whether the run is over; raises if there is no chief."""
+    problem = self._absence.look()
+    if self._interruption.requested():
+      self._asked = self._asked or time.monotonic()
+      # The chief, who may have been asked as well, saves what is held here.
+      if self._absence.seconds() > _LEFT or (
+          time.monotonic() - self._asked > _SAVING):
+        raise interruption_lib.Interrupted(
+            f"parameter server stopped by {self._interruption.signal.name}",
+            self._interruption.signal)
+    if problem:
+      raise waiting_lib.ClusterError(problem)
+    return self._absence.seconds() > _GONE and self._is_over()
 
 
 def train(experiment: experiment_pb2.Experiment, model_dir: str,
@@ -76,9 +113,10 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
                                 preparation.threads(experiment))
     if late:
       log(late)
-    with contextlib.suppress(membership.Ended), contextlib.ExitStack() as stack:
+    with contextlib.suppress(waiting_lib.Ended), contextlib.ExitStack() as stack:
       member = stack.enter_context(membership.taking_part(
-          cluster, experiment.training, interruption, log, server))
+          cluster, experiment.training, interruption, log, server,
+          lambda: outcome.is_over(model_dir, experiment)))
       worker = _Worker(experiment, model_dir, arrays, member, log)
       stack.enter_context(worker.session)
       stack.callback(worker.close)
@@ -96,6 +134,7 @@ class _Worker:
 
   def __init__(self, experiment, model_dir, arrays, member, log):
     self._member, self._log, self._model_dir = member, log, model_dir
+    self._asked = None
     self._parsed = rows_lib.parse(experiment, model_dir, arrays, log)
     experiment = self._parsed.experiment
     rows = self._parsed.splits["train"]
@@ -130,12 +169,25 @@ class _Worker:
     execution, description = self._graph.choice.start(None, session, step)
     self._log(f"worker {self._member.cluster.index}: {description}; joins at "
               f"step {step}")
-    while step < self._num_steps and not interruption.requested():
+    while step < self._num_steps and not self._leaves(interruption):
       some = execution.run(self._num_steps - step,
-                           lambda unused_steps: interruption.requested())
+                           lambda unused_steps: self._leaves(interruption))
       ran += some
       step += sum(one.passed for one in some)
       failures.check(step, some[-1].report, execution.steps[0], self._model_dir)
+
+
+  def _leaves(self, interruption):
+    """Returns whether to stop, as was asked for.
+
+    Where a step needs all, not at once: the chief, if all were asked, is still to
+    end its step, and then to save.
+    """
+    if not interruption.requested():
+      return False
+    self._asked = self._asked or time.monotonic()
+    return (self._member.strategy == "asynchronous"
+            or time.monotonic() - self._asked > _TAKING_PART)
 
 
 def _with_own_cache(experiment, model_dir, cluster):

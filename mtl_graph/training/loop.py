@@ -188,7 +188,7 @@ class _Run:
           "as a changed experiment is to be trained")])
     if path is not None:
       self._saved_step = self._saved_at_start = self._step
-    if self._member:
+    if self._member and not self._done():
       self._member.begin(self._step)
     self._hooks.start(self.session)
     self._execution, description = self._graph.choice.start(
@@ -370,6 +370,7 @@ class _Run:
              "digests": self._digests, "experiment": self._state.experiment}
     finished = outcome.read(self._model_dir, basis)
     if finished is not None:
+      outcome.confirm(self._model_dir)
       return finished
     if self._state.courses:
       self._log("validation loss by task:\n"

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import threading
 import time
-from typing import Callable, ContextManager, Iterator, Optional
+from typing import Callable, ContextManager, Iterator, Optional, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -35,10 +35,6 @@ class Lost(Exception):
   """A cluster that has lost a process: whoever is left has to start anew."""
 
 
-class Ended(Exception):
-  """The chief has ended the run."""
-
-
 class Member:
   """One process of a cluster that trains, the chief or a worker.
 
@@ -52,7 +48,8 @@ class Member:
   def __init__(self, cluster: cluster_lib.Cluster,
                training: training_pb2.Training,
                interruption: interruption_lib.Interruption,
-               log: Callable[[str], None], server=None):
+               log: Callable[[str], None], server=None,
+               is_over: Callable[[], bool] = lambda: False):
     """Starts the server of this process.
 
     Args:
@@ -61,6 +58,7 @@ class Member:
       interruption: Notes signals.
       log: Takes a line.
       server: A server that is running already; None: one is started.
+      is_over: Tells whether the run is, where nobody answers.
 
     Raises:
       ConfigErrors: If cluster and strategy do not go together.
@@ -69,7 +67,7 @@ class Member:
     self.cluster, self._message, self._log = cluster, training.cluster, log
     self.strategy = self._message.WhichOneof("strategy") or "asynchronous"
     check(cluster, self._message)
-    self._interruption = interruption
+    self._interruption, self._is_over = interruption, is_over
     self.replica: Optional[replicas.Replica] = None
     leader = cluster.chief.replace("/task", "/replica:0/task")
     self._config = sessions.session_config(training.execution)
@@ -80,8 +78,10 @@ class Member:
     self._is_ring = self.strategy == "all_reduce"
     if self._is_ring:
       self._config.experimental.collective_group_leader = leader
-      self._config.isolate_session_state = True
     self._server = server or start_server(cluster, self._config)
+    # Not before: a server's settings are those of all its sessions, and what
+    # the chief announces must be seen from others.
+    self._config.isolate_session_state = self._is_ring
     self._config.device_filters.extend(
         [cluster.device] if self._is_ring else ["/job:ps", cluster.device])
     center = cluster.chief if self._is_ring else cluster.ps[0]
@@ -92,8 +92,8 @@ class Member:
     self._devices = (cluster.device if self._is_ring else
                      placement.on_servers(cluster.ps, cluster.device))
     self._session = self._watch = self._generation = self._broadcast = None
-    self._why: Optional[str] = None
-    self._over = threading.Event()
+    self._why: Union[None, str, Exception] = None
+    self._over, self._blocked = threading.Event(), False
 
   def placed(self) -> ContextManager:
     """Returns the scope that puts variables and ops on their devices."""
@@ -150,12 +150,25 @@ class Member:
       waiting_lib.wait_for(
           {device: servers[int(device.rpartition(":")[2])]
            for device in self.cluster.ps}, self._message.wait_seconds,
-          self._log, self._interruption)
+          self._log, self._interruption, self._is_over)
     self._session = tf.Session(self._server.target, graph=graph,
                                config=self._config)
     self._watch = threading.Thread(target=self._look, daemon=True)
     self._watch.start()
     return self._session
+
+  @contextlib.contextmanager
+  def with_others(self) -> Iterator[None]:
+    """Surrounds what ends only if others do their part.
+
+    A session is closed from another thread in there only: nothing that this
+    process does by itself, such as to save, is cut short.
+    """
+    self._blocked = True
+    try:
+      yield
+    finally:
+      self._blocked = False
 
   def run_options(self) -> Optional[tf.RunOptions]:
     """Returns what a step must be run with."""
@@ -182,7 +195,8 @@ class Member:
     self._generation = generation
     if self._is_ring:
       self._log(f"waiting for {len(self.cluster.workers) - 1} workers")
-      self._session.run(self._broadcast, options=self.run_options())
+      with self.with_others():
+        self._session.run(self._broadcast, options=self.run_options())
 
   def follow(self) -> None:
     """Waits until the chief has begun, and begins with it."""
@@ -190,14 +204,14 @@ class Member:
     address = self.cluster.workers.get(chief, "an address of its own")
     if self._is_ring:
       waiting_lib.wait_for({chief: address}, self._message.wait_seconds,
-                           self._log, self._interruption)
+                           self._log, self._interruption, self._is_over)
     waiting = waiting_lib.Waiting(
         f"chief at {address}", self._message.wait_seconds, self._log,
-        self._interruption)
+        self._interruption, self._is_over)
     while True:
       generation = self.control.read()
       if generation == control_lib.ENDED:
-        raise Ended()
+        raise waiting_lib.Ended()
       if generation:
         break
       waiting.go_on()
@@ -206,7 +220,8 @@ class Member:
       self._load(self.replica.base, generation)
       self._session.run(self.replica.first.initializer)
     elif self._is_ring:
-      self._session.run(self._broadcast, options=self.run_options())
+      with self.with_others():
+        self._session.run(self._broadcast, options=self.run_options())
 
   def _load(self, variable, value):
     self._session.run(variable.initializer,
@@ -220,8 +235,8 @@ class Member:
 
     Returns:
       `Lost` if a process is gone, `Ended` if the chief has ended the run,
-      `Interrupted` if a signal came while others were waited for; else the
-      error itself.
+      `Interrupted` if a signal came while others were waited for, `ClusterError`
+      if others have been away for too long; else the error itself.
     """
     cause = error if isinstance(error, tf.errors.OpError) else error.__cause__
     if not isinstance(cause, _GONE) and not (
@@ -231,8 +246,10 @@ class Member:
       return interruption_lib.Interrupted(
           "stopped while waiting for others; what was not saved by then is in "
           "no checkpoint", self._interruption.signal or signal.SIGTERM)
+    if isinstance(self._why, waiting_lib.ClusterError):
+      return self._why
     if self._why == "ended" or self._reads_ended():
-      return Ended()
+      return waiting_lib.Ended()
     reason = self._why or (getattr(cause, "message", None) or str(cause)
                            ).strip().splitlines()[0]
     return Lost(f"{waiting_lib.title(self.cluster.device)}: lost the cluster: "
@@ -264,6 +281,12 @@ class Member:
   def _look(self) -> None:
     """Closes the session where a step would never end."""
     failing_since = asked_since = None
+    # What the others ask the chief, the chief sees by their addresses.
+    absence = self.cluster.is_chief and self.strategy != "asynchronous" and (
+        waiting_lib.Absence(
+            {device: address for device, address in self.cluster.workers.items()
+             if device != self.cluster.device}, self._message.wait_seconds,
+            self._log, self._message.synchronous.backup_workers))
     while not self._over.wait(_LOOK):
       now, why = time.monotonic(), None
       if self._interruption.noted():
@@ -280,7 +303,11 @@ class Member:
           why = "the chief has begun anew"
         elif failing_since and now - failing_since > _PATIENCE:
           why = f"no answer for {_PATIENCE:.0f} s"
-      if why:
+      if absence and self._generation:
+        problem = absence.look()
+        if problem:
+          why = waiting_lib.ClusterError(problem)
+      if why and self._blocked:
         self._why = why
         self._session.close()
         return
@@ -289,7 +316,9 @@ class Member:
 @contextlib.contextmanager
 def taking_part(cluster: cluster_lib.Cluster, training: training_pb2.Training,
                 interruption: interruption_lib.Interruption,
-                log: Callable[[str], None], server=None) -> Iterator[Member]:
+                log: Callable[[str], None], server=None,
+                is_over: Callable[[], bool] = lambda: False
+                ) -> Iterator[Member]:
   """Makes a `Member`, and leaves the cluster in the end, as its arguments say.
 
   Yields:
@@ -298,7 +327,7 @@ def taking_part(cluster: cluster_lib.Cluster, training: training_pb2.Training,
   Raises:
     Lost, Ended, Interrupted: See `Member.explain`.
   """
-  member = Member(cluster, training, interruption, log, server)
+  member = Member(cluster, training, interruption, log, server, is_over)
   try:
     yield member
   except Exception as error:

@@ -3,8 +3,11 @@
 import os
 from typing import Any, Dict, Mapping, NamedTuple, Optional
 
+from mtl_graph import config
+from mtl_graph.checkpoints import compatibility
 from mtl_graph.evaluation import measurement
 from mtl_graph.evaluation import tables
+from mtl_graph.protos import experiment_pb2
 
 
 class Result(NamedTuple):
@@ -54,6 +57,34 @@ def write(model_dir: str, basis: Mapping[str, Any], result: Result) -> None:
   """Writes what a run came to; the last thing it does."""
   tables.write_json({"basis": basis, "result": result._asdict()},
                     _path(model_dir))
+
+
+def confirm(model_dir: str) -> None:
+  """Notes that a run that was finished has nothing left to do."""
+  os.utime(_path(model_dir))
+
+
+def is_over(model_dir: str, experiment: experiment_pb2.Experiment) -> bool:
+  """Tells, to those that only look at the folder, whether a run is finished.
+
+  Args:
+    model_dir: The run's folder.
+    experiment: What is to be trained there. A run that was finished is not, if
+      it is to be longer, or ends by another rule.
+
+  Returns:
+    Whether it is finished, and has not been started again since.
+  """
+  started = compatibility.path_of(model_dir)
+  try:
+    if os.path.getmtime(_path(model_dir)) < os.path.getmtime(started):
+      return False
+    run = config.load(started)
+  except (OSError, config.ConfigErrors):
+    return False
+  return run.evaluation == experiment.evaluation and all(
+      getattr(run.training, field) == getattr(experiment.training, field)
+      for field in ("num_steps", "num_epochs"))
 
 
 def _path(model_dir: str) -> str:

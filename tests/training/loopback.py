@@ -46,7 +46,7 @@ class Loopback:
       part = cluster_lib.Cluster(self.jobs, job, index)
       if job == "ps":
         yield threading.Thread(target=following.serve,
-                               args=(part, log, server))
+                               args=(experiment, folder, part, log, server))
       elif index:
         yield threading.Thread(target=following.train, args=(
             experiment, folder, part, None, log, server))

@@ -64,12 +64,14 @@ class LocalCluster:
     return os.path.join(self._logs, f"{name}.log")
 
   def failed(self) -> Optional[str]:
-    """Starts again what has died; returns what has, if that is not asked for.
+    """Starts again what was killed; returns what has failed.
+
+    Codes from 1 to 127 are final, as in Kubernetes.
     """
     for name, process in self.processes.items():
       if not process.poll():  # Running, or done.
         continue
-      if not self._restart:
+      if not self._restart or 0 < process.returncode < 128:
         return f"{name} ended with {process.returncode}: {self.last_line(name)}"
       self.restarted.append(name)
       job, _, index = name.partition("-")
@@ -81,6 +83,22 @@ class LocalCluster:
     with open(self.log_of(name), encoding="utf-8", errors="replace") as log:
       lines = log.read().strip().splitlines()
     return lines[-1] if lines else ""
+
+  def left_over(self) -> List[int]:
+    """Returns the ids of all processes that still belong to this cluster.
+
+    Whatever these have started, and what that has, was handed on the addresses.
+    """
+    mark, found = json.dumps(self._jobs).encode(), []
+    for entry in os.listdir("/proc"):
+      if entry.isdecimal():
+        try:
+          with open(f"/proc/{entry}/environ", "rb") as file:
+            if mark in file.read():
+              found.append(int(entry))
+        except OSError:
+          continue  # Gone meanwhile, or of somebody else.
+    return found
 
   def wait(self, seconds: float = float("inf")) -> Optional[str]:
     """Waits until the run is over; returns what went wrong, or nothing.
@@ -94,7 +112,7 @@ class LocalCluster:
       if problem:
         return problem
       if time.monotonic() - began > seconds:
-        return f"not done after {seconds:.0f} s"
+        return not_done(seconds)
       time.sleep(_LOOK)
     ended = time.monotonic()
     while any(p.poll() is None for p in self.processes.values()):
@@ -116,6 +134,11 @@ class LocalCluster:
       except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def not_done(seconds: float) -> str:
+  """Returns what `LocalCluster.wait` says of a run that takes longer."""
+  return f"not done after {seconds:.0f} s"
 
 
 def _die_with_parent() -> None:
