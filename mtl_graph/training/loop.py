@@ -370,8 +370,7 @@ class _Run:
              "digests": self._digests, "experiment": self._state.experiment}
     finished = outcome.read(self._model_dir, basis)
     if finished is not None:
-      outcome.confirm(self._model_dir)
-      return finished
+      return outcome.confirm(self._model_dir, finished)
     if self._state.courses:
       self._log("validation loss by task:\n"
                 + reporting.convergence_table(self._state.courses))

@@ -59,9 +59,10 @@ def write(model_dir: str, basis: Mapping[str, Any], result: Result) -> None:
                     _path(model_dir))
 
 
-def confirm(model_dir: str) -> None:
-  """Notes that a run that was finished has nothing left to do."""
+def confirm(model_dir: str, result: Result) -> Result:
+  """Notes, for `is_over`, that a finished run still is; returns its result."""
   os.utime(_path(model_dir))
+  return result
 
 
 def is_over(model_dir: str, experiment: experiment_pb2.Experiment) -> bool:
