@@ -8,8 +8,8 @@ from mtl_graph.porting import replacements
 
 # Homes whose functions go by arg_scope, theirs and nobody else's.
 SCOPED = ("mtl_graph.compat.contrib_layers", "mtl_graph.compat.slim")
-_ESTIMATOR = "mtl_graph." + "estimator"
 # It stands on a floor above and is named, not imported; a test looks.
+_ESTIMATOR = "mtl_graph.estimator"
 ESTIMATORS = """Estimator EstimatorSpec EvalSpec FinalExporter LatestExporter
     ModeKeys ModeKeys.EVAL ModeKeys.PREDICT ModeKeys.TRAIN RunConfig TrainSpec
     WarmStartSettings binary_classification_head export
