@@ -26,7 +26,8 @@ class Tree:
 
   def __init__(self, root: str):
     self.sources = {}
-    self.builds = {"": read_build(_read(root, "BUILD"))}
+    self.builds = {"": read_build(_read(root, "BUILD")),
+                   "protos": read_build(_read(root, "protos", "BUILD"))}
     self.protos = {}
     for top in _TOPS:
       for folder, _, files in os.walk(os.path.join(root, top)):
@@ -339,6 +340,12 @@ _SMALL = {
         )""",
     "mtl_graph/protos/__init__.py": "_NAME = 'mtl_graph.protos.data_pb2'",
     "mtl_graph/protos/data_pb2.py": "# A developer's copy, of another day.",
+    "protos/BUILD": """
+        filegroup(
+            name = "examples",
+            srcs = ["examples"],
+            visibility = ["//tools:__pkg__"],
+        )""",
     "protos/data.proto": "",
     "protos/model.proto": 'import "mtl_graph/protos/data.proto";',
     "tests/BUILD": """
@@ -355,6 +362,7 @@ _SMALL = {
         py_library(
             name = "convert",
             srcs = ["convert.py"],
+            data = ["//protos:examples"],
             visibility = ["//tests:__subpackages__"],
             deps = ["//mtl_graph"],
         )""",
@@ -438,6 +446,8 @@ class SmallTreeTest(parameterized.TestCase):
        ["^//mtl_graph: does not see //mtl_graph/model; .*private"]),
       ("visible_to_others", "tools/BUILD", "//tests:__sub", "//test:__sub",
        ["^//tests: does not see //tools:convert; .*//test:"]),
+      ("data_not_visible", "protos/BUILD", "//tools:", "//tool:",
+       ["^//tools: does not see //protos:examples; .*//tool:"]),
       ("proto_not_generated", "protos/serving.proto", None, "",
        ["^//mtl_graph/protos: outs: found ", "^serving.proto: found "]),
       ("proto_import", "protos/model.proto", "data", "experiment",
