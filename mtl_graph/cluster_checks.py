@@ -21,6 +21,7 @@ def check(training: training_pb2.Training, report: field_checks.Report) -> None:
   cluster = training.cluster
   strategy = field_checks.kind_of(cluster, "strategy", _PATH, report)
   field_checks.at_least(cluster, "wait_seconds", 1, _PATH, report)
+  field_checks.at_least(cluster, "min_bytes_per_part", 1, _PATH, report)
   field_checks.at_least(cluster.asynchronous, "max_staleness", 0,
                         f"{_PATH}.asynchronous", report)
   field_checks.at_least(cluster.synchronous, "backup_workers", 0,

@@ -22,6 +22,8 @@ CASES = (
           "synchronous, all_reduce"),
     _with("waits_not_at_all", "asynchronous {} wait_seconds: 0", [],
           "training.cluster.wait_seconds: found 0; allowed: at least 1"),
+    _with("parts_of_nothing", "asynchronous {} min_bytes_per_part: 0", [],
+          "training.cluster.min_bytes_per_part: found 0; allowed: at least 1"),
     _with("negative_staleness", "asynchronous { max_staleness: -1 }", [],
           "training.cluster.asynchronous.max_staleness: found -1; allowed: at "
           "least 0"),

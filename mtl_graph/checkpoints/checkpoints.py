@@ -10,6 +10,8 @@ from typing import (Any, Collection, Dict, List, Mapping, Optional, Sequence,
 
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.model import partitions
+
 
 class CheckpointError(Exception):
   """A checkpoint that is missing or cannot be used."""
@@ -92,18 +94,18 @@ class Checkpoints:
     shapes = shapes_in(path)
     other, times, savers = [], collections.Counter(), []
     with session.graph.as_default():
-      for variable in tf.global_variables():
-        name = variable.op.name
+      for name, parts in partitions.together(tf.global_variables()).items():
         if name == "run_state" or names is not None and name not in names:
           continue
         saved = names[name] if isinstance(names, Mapping) else name
-        if shapes.get(saved) != variable.shape.as_list():
+        if shapes.get(saved) != partitions.shape_of(parts[0]):
           other.append(name)
           continue
         # One Saver restores what is saved into one variable only.
         if times[saved] == len(savers):
           savers.append({})
-        savers[times[saved]][saved] = variable
+        savers[times[saved]][saved] = (
+            parts if partitions.is_part(parts[0]) else parts[0])
         times[saved] += 1
       for variables in savers:
         restore_into(session, tf.train.Saver(variables), path)
@@ -172,8 +174,9 @@ def _finite(variables: Sequence[tf.Variable]) -> Dict[str, tf.Tensor]:
       rank = variable.shape.rank
       if rank not in axes:
         axes[rank] = tf.range(rank)
-      found[variable.op.name] = tf.reduce_all(
-          tf.is_finite(graph.as_graph_element(variable)), axes[rank])
+      value = graph.as_graph_element(variable)
+      with graph.colocate_with(value.op):  # Tables may be far away.
+        found[variable.op.name] = tf.reduce_all(tf.is_finite(value), axes[rank])
   return found
 
 

@@ -7,6 +7,7 @@ from typing import Dict, Mapping, NamedTuple, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.checkpoints import whole_values
 from mtl_graph.data import batches
 from mtl_graph.data import features
 from mtl_graph.data import labels
@@ -14,6 +15,7 @@ from mtl_graph.data import slices
 from mtl_graph.data import splits
 from mtl_graph.evaluation import measurement
 from mtl_graph.model import graphs
+from mtl_graph.model import partitions
 from mtl_graph.protos import experiment_pb2
 
 # Strings are fed in pieces: one feed of millions would double their memory.
@@ -144,10 +146,10 @@ class Evaluator:
       A `Trial`.
     """
     with self._model.graph.as_default():
-      variables = {v.op.name: v for v in tf.global_variables()
-                   if v.op.name in weights}
-    before = self._session.run(variables)
-    self._load(variables, weights)
+      variables = partitions.together(
+          v for v in tf.global_variables() if partitions.name_of(v) in weights)
+    before = whole_values.read(self._session, variables)
+    whole_values.load(self._session, variables, weights)
     try:
       raw, predictions = self.sample(split)
       if batch is None:
@@ -157,11 +159,7 @@ class Evaluator:
         groups = {name: values[:rows] for name, values in split.groups.items()}
       return Trial(len(batch.labels), self.evaluate(batch, groups), predictions)
     finally:
-      self._load(variables, before)
-
-  def _load(self, variables, values):
-    self._session.run([v.initializer for v in variables.values()], {
-        v.initializer.inputs[1]: values[name] for name, v in variables.items()})
+      whole_values.load(self._session, variables, before)
 
   def _run(self, batch):
     """Returns predictions and losses on all rows."""

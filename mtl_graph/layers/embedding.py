@@ -1,6 +1,6 @@
 """The embedding look-up."""
 
-from typing import Callable, Optional
+from typing import Callable, List, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -13,8 +13,8 @@ def embedding(
     dimension: int,
     seed: int = 0,
     name: str = "embedding",
-    initializer: Optional[Callable[[int, str], Callable]] = None
-    ) -> tf.Tensor:
+    initializer: Optional[Callable[[int, str], Callable]] = None,
+    partitioner: Optional[Callable] = None) -> tf.Tensor:
   """Looks up one vector per id.
 
   Makes (or reuses) the variable `<scope>/embeddings`, which starts uniform
@@ -30,6 +30,7 @@ def embedding(
     name: Variable scope of the layer.
     initializer: Function from the seed and the table's full name to its
       initializer. None: `initializers.uniform` with a limit of 0.05.
+    partitioner: As `table` takes it.
 
   Returns:
     The vectors, shape `[B, dimension]` or `[B, L, dimension]`.
@@ -42,10 +43,49 @@ def embedding(
                      f"found {ids.shape}.")
   initializer = initializer or _small
   with tf.variable_scope(name) as scope:
-    table = tf.get_variable(
-        "embeddings", [rows, dimension],
-        initializer=initializer(seed, scope.name + "/embeddings"))
-    return tf.gather(table, ids)
+    return look_up(table(
+        "embeddings", rows, dimension,
+        initializer(seed, scope.name + "/embeddings"), partitioner), ids)
+
+
+def table(name: str, rows: int, dimension: int, initializer: Callable,
+          partitioner: Optional[Callable] = None
+          ) -> List[tf.Variable]:
+  """Makes (or reuses) a table, in one piece or cut by rows into parts.
+
+  Args:
+    name: Name of the variable within the current scope.
+    rows: Rows of the table.
+    dimension: Width of a row.
+    initializer: Its initializer.
+    partitioner: Says of a shape and a type how many parts to cut each dimension
+      into, as `tf.get_variable` has it. None: the table is in one piece.
+
+  Returns:
+    Its variable `<name>`, or those of its parts, `<name>/part_<i>`, in order.
+  """
+  shape = tf.TensorShape([rows, dimension])
+  if partitioner is None or max(partitioner(shape, tf.float32)) == 1:
+    return [tf.get_variable(name, shape, initializer=initializer)]
+  return list(tf.get_variable(name, shape, initializer=initializer,
+                              partitioner=partitioner))
+
+
+def look_up(parts: Sequence[tf.Variable], ids: tf.Tensor) -> tf.Tensor:
+  """Looks up a row per id.
+
+  Args:
+    parts: What `table` returned.
+    ids: Row numbers, of any shape.
+
+  Returns:
+    The rows, of the shape of `ids` and the width of a row. Each part is read
+    where it lies.
+  """
+  if len(parts) == 1:
+    return tf.gather(parts[0], ids)
+  # "div": runs of rows, as they were cut.
+  return tf.nn.embedding_lookup(list(parts), ids, partition_strategy="div")
 
 
 def _small(seed, variable_name):

@@ -2,7 +2,8 @@
 
 Every initializer is made of a seed and the variable's full name and is called
 as `tf.get_variable` calls it, with a shape and a type. The draws are stateless:
-another variable more or less in the graph changes nothing here.
+another variable more or less in the graph changes nothing here, and a part of a
+variable that is cut by rows starts as those rows of the whole do.
 
 fan_in and fan_out, the numbers of inputs and of outputs that an entry's unit
 has, are the last two dimensions, each times the dimensions before those: a
@@ -20,6 +21,10 @@ from mtl_graph.ops import random_bits
 # sqrt(1 - 4 phi(2) / (2 Phi(2) - 1)).
 _CUT_STDDEV = 0.87962566103423978
 
+# TensorFlow's generator on processors, and how many counts of it four numbers of
+# a distribution that draws again may take.
+_PHILOX, _RESERVED = 1, 256
+
 
 def glorot_uniform(seed: int, variable_name: str) -> Callable:
   """Returns an initializer that draws Glorot's uniform distribution.
@@ -36,10 +41,10 @@ def glorot_uniform(seed: int, variable_name: str) -> Callable:
   Returns:
     A function of `shape` and `dtype`, as `tf.get_variable` takes it.
   """
-  def initialize(shape: Sequence[int], dtype=tf.float32, **unused_kwargs):
-    fan_in, fan_out = _fans(variable_name, shape)
+  def initialize(shape: Sequence[int], dtype=tf.float32, partition_info=None):
+    fan_in, fan_out = _fans(variable_name, shape, partition_info)
     limit = (6.0 / (fan_in + fan_out)) ** 0.5
-    return _uniform(seed, variable_name, shape, limit, dtype)
+    return _uniform(seed, variable_name, shape, limit, dtype, partition_info)
   return initialize
 
 
@@ -139,8 +144,8 @@ def uniform(seed: int, variable_name: str, limit: float) -> Callable:
   Returns:
     A function of `shape` and `dtype`, as `tf.get_variable` takes it.
   """
-  def initialize(shape: Sequence[int], dtype=tf.float32, **unused_kwargs):
-    return _uniform(seed, variable_name, shape, limit, dtype)
+  def initialize(shape: Sequence[int], dtype=tf.float32, partition_info=None):
+    return _uniform(seed, variable_name, shape, limit, dtype, partition_info)
   return initialize
 
 
@@ -155,9 +160,12 @@ def normal(seed: int, variable_name: str, stddev: float) -> Callable:
   Returns:
     A function of `shape` and `dtype`, as `tf.get_variable` takes it.
   """
-  def initialize(shape: Sequence[int], dtype=tf.float32, **unused_kwargs):
-    return tf.random.stateless_normal(
-        shape, _stateless_seed(seed, variable_name), stddev=stddev, dtype=dtype)
+  def initialize(shape: Sequence[int], dtype=tf.float32, partition_info=None):
+    if partition_info is None:
+      return tf.random.stateless_normal(shape, _stateless_seed(
+          seed, variable_name), stddev=stddev, dtype=dtype)
+    return stddev * _part(tf.raw_ops.StatelessRandomNormalV2, 1, seed,
+                          variable_name, shape, dtype, partition_info)
   return initialize
 
 
@@ -175,9 +183,12 @@ def truncated_normal(seed: int, variable_name: str, stddev: float) -> Callable:
   Returns:
     A function of `shape` and `dtype`, as `tf.get_variable` takes it.
   """
-  def initialize(shape: Sequence[int], dtype=tf.float32, **unused_kwargs):
-    return tf.random.stateless_truncated_normal(
-        shape, _stateless_seed(seed, variable_name), stddev=stddev, dtype=dtype)
+  def initialize(shape: Sequence[int], dtype=tf.float32, partition_info=None):
+    if partition_info is None:
+      return tf.random.stateless_truncated_normal(shape, _stateless_seed(
+          seed, variable_name), stddev=stddev, dtype=dtype)
+    return stddev * _part(tf.raw_ops.StatelessTruncatedNormalV2, _RESERVED,
+                          seed, variable_name, shape, dtype, partition_info)
   return initialize
 
 
@@ -193,7 +204,7 @@ def constant(seed: int, variable_name: str, value: float) -> Callable:
     A function of `shape` and `dtype`, as `tf.get_variable` takes it.
   """
   del seed, variable_name  # Taken so that all initializers are made alike.
-  def initialize(shape: Sequence[int], dtype=tf.float32, **unused_kwargs):
+  def initialize(shape: Sequence[int], dtype=tf.float32, partition_info=None):
     return tf.fill(shape, tf.constant(value, dtype))
   return initialize
 
@@ -218,7 +229,9 @@ def orthogonal(seed: int, variable_name: str, gain: float) -> Callable:
   Returns:
     A function of `shape` and `dtype`, as `tf.get_variable` takes it.
   """
-  def initialize(shape: Sequence[int], dtype=tf.float32, **unused_kwargs):
+  def initialize(shape: Sequence[int], dtype=tf.float32, partition_info=None):
+    if partition_info is not None:
+      return _slice(initialize, dtype, shape, partition_info)
     _fans(variable_name, shape)
     rows, columns = math.prod(shape[:-1]), shape[-1]
     q, r = tf.linalg.qr(tf.random.stateless_normal(
@@ -248,7 +261,9 @@ def identity(seed: int, variable_name: str, gain: float) -> Callable:
   """
   del seed  # Taken so that all initializers are made alike.
 
-  def initialize(shape: Sequence[int], dtype=tf.float32, **unused_kwargs):
+  def initialize(shape: Sequence[int], dtype=tf.float32, partition_info=None):
+    if partition_info is not None:
+      return _slice(initialize, dtype, shape, partition_info)
     _fans(variable_name, shape)
     values = gain * tf.eye(shape[-2], shape[-1], dtype=dtype)
     # An even window reaches one pixel further after the middle than before it.
@@ -259,8 +274,10 @@ def identity(seed: int, variable_name: str, gain: float) -> Callable:
   return initialize
 
 
-def _fans(variable_name, shape) -> Tuple[int, int]:
-  """Returns fan_in and fan_out."""
+def _fans(variable_name, shape, partition_info=None) -> Tuple[int, int]:
+  """Returns fan_in and fan_out, of a part those of the whole."""
+  if partition_info is not None:
+    shape = partition_info.full_shape
   if len(shape) < 2:
     raise ValueError(f"{variable_name}: `shape` must have at least two "
                      f"dimensions, found {list(shape)}.")
@@ -273,21 +290,53 @@ def _stateless_seed(seed, variable_name) -> List[int]:
   return [seed & 0x7fffffff, key & 0x7fffffff]
 
 
-def _uniform(seed, variable_name, shape, limit, dtype):
+def _part(op, counts, seed, variable_name, shape, dtype, partition_info):
+  """Draws rows out of the middle of what the whole would be drawn as.
+
+  Four numbers come of one count of the generator's, or of `counts`: it begins
+  with that of the part's first number.
+  """
+  first = math.prod([partition_info.var_offset[0],
+                     *partition_info.full_shape[1:]])
+  size = math.prod(shape)
+  drawn = tf.raw_ops.StatelessRandomGetKeyCounter(
+      seed=_stateless_seed(seed, variable_name))
+  before = tf.constant(first // 4 * counts, tf.uint64)
+  low, high = tf.unstack(drawn.counter)
+  carry = tf.cast(low + before < low, tf.uint64)
+  numbers = op(shape=[first % 4 + size], key=drawn.key, counter=tf.stack(
+      [low + before, high + carry]), alg=_PHILOX, dtype=dtype)
+  return tf.reshape(numbers[first % 4:], shape)
+
+
+def _slice(initialize, dtype, shape, partition_info):
+  """Returns rows of what the whole would be."""
+  return tf.slice(initialize(partition_info.full_shape, dtype),
+                  partition_info.var_offset, shape)
+
+
+def _uniform(seed, variable_name, shape, limit, dtype, partition_info):
+  if partition_info is not None:
+    return 2 * limit * _part(
+        tf.raw_ops.StatelessRandomUniformV2, 1, seed, variable_name, shape,
+        dtype, partition_info) - limit
   return tf.random.stateless_uniform(
       shape, seed=_stateless_seed(seed, variable_name), minval=-limit,
       maxval=limit, dtype=dtype)
 
 
 def _fan_in_uniform(seed, variable_name, scale):
-  def initialize(shape: Sequence[int], dtype=tf.float32, **unused_kwargs):
-    fan_in, _ = _fans(variable_name, shape)
-    return _uniform(seed, variable_name, shape, (scale / fan_in) ** 0.5, dtype)
+  def initialize(shape: Sequence[int], dtype=tf.float32, partition_info=None):
+    fan_in, _ = _fans(variable_name, shape, partition_info)
+    return _uniform(seed, variable_name, shape, (scale / fan_in) ** 0.5, dtype,
+                    partition_info)
   return initialize
 
 
 def _cut_normal(seed, variable_name, variance):
-  def initialize(shape: Sequence[int], dtype=tf.float32, **unused_kwargs):
-    stddev = variance(*_fans(variable_name, shape)) ** 0.5 / _CUT_STDDEV
-    return truncated_normal(seed, variable_name, stddev)(shape, dtype)
+  def initialize(shape: Sequence[int], dtype=tf.float32, partition_info=None):
+    stddev = variance(*_fans(variable_name, shape, partition_info)
+                      ) ** 0.5 / _CUT_STDDEV
+    return truncated_normal(seed, variable_name, stddev)(
+        shape, dtype, partition_info)
   return initialize

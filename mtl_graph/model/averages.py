@@ -1,8 +1,10 @@
 """Exponential moving averages of the trainable variables."""
 
-from typing import List, Sequence, Tuple
+from typing import Collection, List, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
+
+from mtl_graph.model import partitions
 
 _SUFFIX = "/ExponentialMovingAverage"
 
@@ -28,9 +30,13 @@ def get_average(getter, name: str, *args, **kwargs) -> tf.Variable:
 
 def pairs() -> List[Tuple[tf.Variable, tf.Variable]]:
   """Returns every average of the graph with the variable it is one of."""
-  by_name = {v.op.name: v for v in tf.global_variables()}
-  return [(by_name[name_of(v.op.name)], v) for v in tf.trainable_variables()
-          if name_of(v.op.name) in by_name]
+  def key(variable, name):
+    return name, partitions.first_row(variable)
+
+  found = {key(v, partitions.name_of(v)): v for v in tf.global_variables()}
+  return [(found[average], v) for average, v in (
+      (key(v, name_of(partitions.name_of(v))), v)
+      for v in tf.trainable_variables()) if average in found]
 
 
 def update(averaged: Sequence[Tuple[tf.Variable, tf.Variable]], decay: float,
@@ -56,13 +62,19 @@ def update(averaged: Sequence[Tuple[tf.Variable, tf.Variable]], decay: float,
     count = tf.cast(step, tf.float32)
     kept = tf.minimum(tf.constant(decay, tf.float32),
                       (1.0 + count) / (10.0 + count))
-    return [average.assign_sub(
-        (average.read_value() - variable.read_value()) * (1.0 - kept),
-        read_value=False) for average, variable in averaged]
+    def follow(average, variable):
+      # Tables may be far away.
+      with tf.get_default_graph().colocate_with(variable.handle):
+        return average.assign_sub(
+            (average.read_value() - variable.read_value()) * (1.0 - kept),
+            read_value=False)
+    return [follow(average, variable) for average, variable in averaged]
 
 
-def start_anew(averaged: Sequence[Tuple[tf.Variable, tf.Variable]]
-               ) -> tf.Operation:
-  """Returns the op that sets averages to their variables."""
+def start_anew(averaged: Sequence[Tuple[tf.Variable, tf.Variable]],
+               names: Collection[str]) -> tf.Operation:
+  """Returns the op that sets those averages to their variables that are named.
+  """
   return tf.group(*[average.assign(variable, read_value=False)
-                    for average, variable in averaged])
+                    for average, variable in averaged
+                    if partitions.name_of(average) in names])

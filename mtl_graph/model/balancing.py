@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph.model import balancing_methods
+from mtl_graph.model import partitions
 from mtl_graph.model import reach
 from mtl_graph.model import task_gradients
 from mtl_graph.ops import gradient_products
@@ -91,7 +92,8 @@ def shared(message: balancing_pb2.GradientBalancing,
     if message.exclude_embeddings and name.startswith("embedding/"):
       summed.append(variable)
     else:
-      scope = name.rpartition("/")[0] if by_layer else ""
+      scope = (partitions.name_of(variable).rpartition("/")[0] if by_layer
+               else "")
       sets.setdefault(scope, []).append(variable)
   if not sets:
     raise config.ConfigError(
@@ -122,6 +124,7 @@ def memory(message: balancing_pb2.GradientBalancing, parts: Shared,
 
   def make(name, value):
     made[name] = tf.get_variable(name, initializer=value, trainable=False)
+    return made[name]
 
   with tf.variable_scope("gradient_balancing"):
     for scope, variables in parts.sets.items():
@@ -129,8 +132,10 @@ def memory(message: balancing_pb2.GradientBalancing, parts: Shared,
         make(_joined(scope, what), value)
       if kind in balancing_methods.TRACKING:
         for variable in variables:
-          make(f"tracked/{variable.op.name}",
-               tf.zeros([num_tasks, *variable.shape.as_list()]))
+          state = make(f"tracked/{variable.op.name}",
+                       tf.zeros([num_tasks, *variable.shape.as_list()]))
+          partitions.follow(state, variable, state.op.name.replace(
+              variable.op.name, partitions.name_of(variable)))
   return made
 
 

@@ -36,7 +36,7 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   """
   tasks = experiment.model.task
   logits = graphs.forward(experiment, features_lib.Transformed(
-      batch.numbers, batch.ids), number).logits
+      batch.numbers, batch.ids), number, partitioner=model.partitioner).logits
   task_losses = losses.build(tasks, logits, batch.labels, batch.weights)
   trained = {v.op.name: v for group in model.groups if not group.frozen
              for v in model.variables[group.name]}

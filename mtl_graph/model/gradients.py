@@ -6,6 +6,7 @@ from typing import Dict, List, Mapping, Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
+from mtl_graph.model import partitions
 from mtl_graph.ops import row_sums
 from mtl_graph.protos import training_pb2
 
@@ -44,7 +45,8 @@ def slice_by_group(flat: Sequence[Optional[tf.Tensor]],
 
 
 def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]],
-            sparse_groups: Optional[Mapping[str, int]] = None
+            sparse_groups: Optional[Mapping[str, int]] = None,
+            variables: Optional[Mapping[str, Sequence[tf.Variable]]] = None
             ) -> Dict[str, List[Optional[tf.Tensor]]]:
   """Turns the gradients of embeddings into dense ones.
 
@@ -56,23 +58,28 @@ def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]],
     sparse_groups: Groups whose optimizer moves only the rows of a sparse
       gradient, each with the least rows of a table whose gradient then stays
       sparse, the sum of a row's slices in one of them, zero in others.
+    variables: Variables by group, beside which gradients become dense that
+      went through here before; None: beside the loss.
 
   Returns:
     The same with tensors only, but for sparse groups, and None where there is
     none.
   """
-  def dense(gradient, group):
+  def dense(gradient, group, place):
     if gradient is None:
       return None
     least_rows = (sparse_groups or {}).get(group)
     if (least_rows is not None and isinstance(gradient, tf.IndexedSlices)
         and (not least_rows or (gradient.shape[0] or 0) >= least_rows)):
-      return _deduplicate(gradient)
-    return tf.convert_to_tensor(gradient)
+      return gradient if variables else _deduplicate(gradient)
+    if variables is None:
+      return tf.convert_to_tensor(gradient)
+    with tf.get_default_graph().colocate_with(variables[group][place].handle):
+      return tf.convert_to_tensor(gradient)
 
   with tf.name_scope("dense_gradients"):
     return collections.OrderedDict(
-        (group, [dense(g, group) for g in some])
+        (group, [dense(g, group, i) for i, g in enumerate(some)])
         for group, some in gradients.items())
 
 
@@ -103,7 +110,8 @@ def norm(gradients: Sequence[Optional[tf.Tensor]],
 
 def clip(clipping: training_pb2.Clipping,
          gradients: Sequence[Optional[tf.Tensor]],
-         joint_norm: tf.Tensor) -> List[Optional[tf.Tensor]]:
+         joint_norm: tf.Tensor, variables: Sequence[tf.Variable] = ()
+         ) -> List[Optional[tf.Tensor]]:
   """Clips the gradients of a group.
 
   Args:
@@ -111,6 +119,8 @@ def clip(clipping: training_pb2.Clipping,
     gradients: The gradients, None where there is none; sparse ones as
       `densify` leaves them, and they stay sparse.
     joint_norm: What `norm` returned for them.
+    variables: The variables, if some may be parts of one table, whose gradients
+      have one norm.
 
   Returns:
     The clipped gradients, in the same order.
@@ -125,11 +135,29 @@ def clip(clipping: training_pb2.Clipping,
     return tf.clip_by_global_norm(gradients, clipping.global_norm,
                                   use_norm=joint_norm)[0]
   if kind == "norm":
-    return [g if g is None else tf.clip_by_norm(g, clipping.norm)
-            for g in gradients]
+    return _clip_each(gradients, clipping.norm, variables)
   if kind == "value":
     return [g if g is None else
             tf.clip_by_value(g, -clipping.value, clipping.value)
             for g in gradients]
   raise config.ConfigError("training.group.clipping", f"found '{kind}'; "
                            "allowed: one that this version builds")
+
+
+def _clip_each(gradients, norm_of_each, variables):
+  """Clips each variable's gradient, those of a table's parts together."""
+  parts = {}
+  for variable, gradient in zip(variables, gradients):
+    if gradient is not None and partitions.is_part(variable):
+      parts.setdefault(partitions.name_of(variable), []).append(gradient)
+  norms = {name: norm(some, "norm_of_parts") for name, some in parts.items()}
+
+  def clipped(gradient, place):
+    name = variables and partitions.name_of(variables[place])
+    if gradient is None:
+      return None
+    if name in norms:
+      return tf.clip_by_global_norm([gradient], norm_of_each,
+                                    use_norm=norms[name])[0][0]
+    return tf.clip_by_norm(gradient, norm_of_each)
+  return [clipped(gradient, i) for i, gradient in enumerate(gradients)]

@@ -57,6 +57,7 @@ class Graph(NamedTuple):
       use of gates, the weights of gradients.
     optimizers: The first optimizer that was applied under each scope, for steps
       to share its state.
+    partitioner: Says how tables are cut.
   """
   graph: tf.Graph
   global_step: tf.Variable
@@ -77,6 +78,7 @@ class Graph(NamedTuple):
   outline: layer_outline.Outline
   measures: int
   optimizers: Dict[str, tf.train.Optimizer]
+  partitioner: Optional[Callable] = None
 
 
 class Network(NamedTuple):
@@ -121,7 +123,8 @@ class Serving(NamedTuple):
 def build(experiment: experiment_pb2.Experiment,
           statistics: Optional[
               Mapping[str, statistics_lib.Statistics]] = None,
-          placed: Optional[Callable[[], ContextManager]] = None) -> Graph:
+          placed: Optional[Callable[[], ContextManager]] = None,
+          partitioner: Optional[Callable] = None) -> Graph:
   """Builds everything but the training step, and makes all model variables.
 
   Args:
@@ -129,6 +132,7 @@ def build(experiment: experiment_pb2.Experiment,
     statistics: Statistics of the training rows; None where a checkpoint will
       bring them.
     placed: Returns the scope that places it; None: all on one machine.
+    partitioner: Says how tables are cut, as `embedding.table` takes it.
 
   Returns:
     A `Graph`.
@@ -147,7 +151,7 @@ def build(experiment: experiment_pb2.Experiment,
     with tf.name_scope("evaluation"):
       batch = batches.placeholders(widths(experiment, transformed))
       network = forward(experiment, features_lib.Transformed(
-          batch.numbers, batch.ids), averaged=averaged)
+          batch.numbers, batch.ids), averaged=averaged, partitioner=partitioner)
       logits = network.logits
       predictions = _predictions(tasks, logits)
       slices = outline.label_slices(tasks)
@@ -175,7 +179,8 @@ def build(experiment: experiment_pb2.Experiment,
                  {v.op.name: v for v in variables}, reached, counters,
                  log_variances, weighting.memory(loss, trained), balanced,
                  pairs, outline.build(experiment), weighed + sum(
-                     len(g.experts) + 1 for g in network.gates.values()), {})
+                     len(g.experts) + 1 for g in network.gates.values()), {},
+                 partitioner)
 
 
 def _balancing(training, reached, trained):
@@ -278,7 +283,8 @@ def forward(experiment: experiment_pb2.Experiment,
             updates: Optional[List[tf.Operation]] = None,
             averaged: bool = False,
             wanted: Optional[Sequence[str]] = None,
-            getter: Optional[Callable] = None) -> Network:
+            getter: Optional[Callable] = None,
+            partitioner: Optional[Callable] = None) -> Network:
   """Builds the network, making or reusing its variables.
 
   Args:
@@ -292,6 +298,7 @@ def forward(experiment: experiment_pb2.Experiment,
       built. None: all.
     getter: A `custom_getter` of `tf.variable_scope`; not where averages are
       read.
+    partitioner: `Graph.partitioner`.
 
   Returns:
     A `Network`.
@@ -301,7 +308,8 @@ def forward(experiment: experiment_pb2.Experiment,
   mode = stacks.Mode(experiment.seed, number,
                      frozenset(experiment.model.stop_gradient),
                      [] if updates is None else updates,
-                     fields=outline.build(experiment).functions)
+                     fields=outline.build(experiment).functions,
+                     partitioner=partitioner)
   with tf.variable_scope(
       tf.get_variable_scope(), reuse=tf.AUTO_REUSE,
       custom_getter=averages.get_average if averaged else getter):

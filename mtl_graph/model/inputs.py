@@ -1,7 +1,7 @@
 """Makes the tensors the network reads: embeddings, encoders, the wide part."""
 
 import collections
-from typing import Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, Mapping, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -45,7 +45,7 @@ def build(features: Sequence[features_pb2.Feature],
     if outline.is_wide(feature):
       wide[feature.name] = parts[feature.name]
     if outline.is_deep(feature):
-      tensor = stacks.hold(_deep(feature, parts[feature.name], mode.seed),
+      tensor = stacks.hold(_deep(feature, parts[feature.name], mode),
                            f"embedding/{feature.name}", mode)
       deep.append(stacks.build(feature.encoder.layer, tensor,
                                f"encoder/{feature.name}", mode))
@@ -61,7 +61,8 @@ def _rows(parts):
 
 
 def wide_logits(features: Sequence[features_pb2.Feature],
-                parts: Dict[str, features_lib.Part], task: str, units: int
+                parts: Dict[str, features_lib.Part], task: str, units: int,
+                partitioner: Optional[Callable] = None
                 ) -> Optional[tf.Tensor]:
   """Builds a task's linear model over the features of the wide part.
 
@@ -80,6 +81,7 @@ def wide_logits(features: Sequence[features_pb2.Feature],
     parts: `Inputs.wide`.
     task: Name of the task.
     units: Width of its head.
+    partitioner: As `embedding.table` takes it.
 
   Returns:
     The logits, shape `[B, units]`; None where there is no wide part.
@@ -92,24 +94,26 @@ def wide_logits(features: Sequence[features_pb2.Feature],
     with tf.variable_scope(f"wide/{task}/{feature.name}"):
       rows = (feature.numeric.size if part.ids is None
               else outline.table_rows(feature))
-      weights = tf.get_variable("weights", [rows, units],
-                                initializer=tf.zeros_initializer())
+      multiplied = (part.ids is None
+                    or feature.categorical.HasField("multi_hot"))
+      weights = embedding.table("weights", rows, units, tf.zeros_initializer(),
+                                None if multiplied else partitioner)
       if part.ids is None:
-        terms.append(tf.matmul(part.numbers, weights))
+        terms.append(tf.matmul(part.numbers, *weights))
       elif part.ids.shape.rank == 1:
-        terms.append(tf.gather(weights, part.ids))
-      elif feature.categorical.HasField("multi_hot"):
+        terms.append(embedding.look_up(weights, part.ids))
+      elif multiplied:
         present = tf.reduce_max(tf.one_hot(part.ids, rows), 1)
-        terms.append(tf.matmul(present, weights))
+        terms.append(tf.matmul(present, *weights))
       else:
         terms.append(_combine(
             feature.categorical.values.combiner,
-            tf.gather(weights, tf.maximum(part.ids, 0)), part.ids >= 0,
+            embedding.look_up(weights, tf.maximum(part.ids, 0)), part.ids >= 0,
             part.weights))
   return tf.add_n(terms) if terms else None
 
 
-def _deep(feature, part, seed):
+def _deep(feature, part, mode):
   """Makes what the network reads of one feature, before its encoder."""
   kind = feature.WhichOneof("kind")
   if kind == "numeric":
@@ -118,7 +122,7 @@ def _deep(feature, part, seed):
     with tf.name_scope(f"feature/{feature.name}"):
       return tf.reshape(part.numbers, [-1, *outline.feature_shape(feature)])
   message = getattr(feature, kind)
-  vectors = _vectors(feature, message, part.ids, seed)
+  vectors = _vectors(feature, message, part.ids, mode)
   if part.ids.shape.rank == 1:
     return vectors
   present = part.ids >= 0
@@ -126,7 +130,7 @@ def _deep(feature, part, seed):
   if reader is not None:
     layer = recurrent.lstm if reader == "lstm" else recurrent.gru
     return layer(vectors, tf.reduce_sum(tf.cast(present, tf.int32), 1),
-                 getattr(message.values, reader).units, seed,
+                 getattr(message.values, reader).units, mode.seed,
                  name=f"embedding/{feature.name}/{reader}")
   with tf.name_scope(f"feature/{feature.name}"):
     if message.WhichOneof("representation") == "multi_hot":
@@ -134,7 +138,7 @@ def _deep(feature, part, seed):
     return _combine(message.values.combiner, vectors, present, part.weights)
 
 
-def _vectors(feature, message, ids, seed):
+def _vectors(feature, message, ids, mode):
   """Returns a vector per category, shape [B, D] or [B, L, D]."""
   rows = outline.table_rows(feature)
   if message.WhichOneof("representation") != "embedding_dimension":
@@ -143,8 +147,9 @@ def _vectors(feature, message, ids, seed):
   if ids.shape.rank > 1:
     ids = tf.maximum(ids, 0)
   return embedding.embedding(
-      ids, rows, message.embedding_dimension, seed, outline.table_of(feature),
-      initial_values.build(message))
+      ids, rows, message.embedding_dimension, mode.seed,
+      outline.table_of(feature), initial_values.build(message),
+      mode.partitioner)
 
 
 def _combine(combiner, vectors, present, weights):

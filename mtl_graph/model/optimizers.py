@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph.model import lazy_adam
+from mtl_graph.model import partitions
 from mtl_graph.model import schedules
 from mtl_graph.protos import optimizers_pb2
 
@@ -187,7 +188,14 @@ def apply(optimizer: tf.train.Optimizer, scope: str,
   def update_all():
     decays = [] if decay is None else _decays(pairs, decay)
     with tf.control_dependencies(decays):
-      return optimizer.apply_gradients(pairs)
+      applied = optimizer.apply_gradients(pairs)
+    for _, variable in pairs:
+      for slot in optimizer.get_slot_names() if partitions.is_part(
+          variable) else ():
+        state = optimizer.get_slot(variable, slot)
+        partitions.follow(state, variable, state.op.name.replace(
+            variable.op.name, partitions.name_of(variable)))
+    return applied
 
   # Absolute, wherever the caller stands: names in checkpoints depend on it.
   absolute = tf.VariableScope(reuse=False, name=scope)
@@ -211,10 +219,11 @@ def _decays(pairs, decay):
   ops = []
   for gradient, variable in pairs:
     # The log variance of a task may have any name, but it is a scalar.
-    if (variable.op.name.rsplit("/", 1)[-1] not in _DECAYED
+    if (partitions.name_of(variable).rsplit("/", 1)[-1] not in _DECAYED
         or variable.shape.rank == 0):
       continue
-    with tf.name_scope("decay"):
+    with tf.name_scope("decay"), tf.get_default_graph().colocate_with(
+        variable.handle):
       if isinstance(gradient, tf.IndexedSlices):
         rows = tf.gather(variable, gradient.indices)
         # Set, not subtracted: an index may be there twice.

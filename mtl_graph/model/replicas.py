@@ -23,10 +23,12 @@ class Replica:
   Attributes:
     workers: Batches that a step is made of.
     applies: Whether this worker updates variables.
+    is_remote: Whether variables are with other processes.
   """
 
   workers = 1
   applies = True
+  is_remote = False
 
   def number(self, step: tf.Tensor) -> tf.Tensor:
     """Returns the number of this worker's batch of a step, int64 scalar."""
@@ -65,6 +67,8 @@ class Asynchronous(Replica):
   Batches are claimed from a counter that all share: each is some worker's, and
   no two workers', however fast they are.
   """
+
+  is_remote = True
 
   def __init__(self, device: str, global_step: tf.Variable,
                max_staleness: Optional[int] = None):
@@ -197,6 +201,8 @@ class Synchronous(_Shared):
   is dropped. Results, tagged likewise, stay in a worker's queue until it asks for
   later ones, so that it may die at any moment and take its part again.
   """
+
+  is_remote = True
 
   def __init__(self, workers: int, rank: int, device: str, worker: str,
                backup: int = 0):

@@ -1,7 +1,7 @@
 """Builds layers one after the other."""
 
 import dataclasses
-from typing import (Dict, FrozenSet, List, Mapping, NamedTuple, Optional,
+from typing import (Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Optional,
                     Sequence)
 
 import tensorflow.compat.v1 as tf
@@ -58,6 +58,7 @@ class Mode:
     penalties: Takes penalties, in training.
     reads: Takes what each task's tower reads of the shared part, by task.
     fields: Where the experiment states what a Python function builds, by scope.
+    partitioner: Says how tables are cut, as `embedding.table` takes it.
   """
   seed: int
   batch: Optional[tf.Tensor]
@@ -68,6 +69,7 @@ class Mode:
   penalties: List[Penalty] = dataclasses.field(default_factory=list)
   reads: Dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
   fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  partitioner: Optional[Callable] = None
 
   @property
   def training(self) -> bool:

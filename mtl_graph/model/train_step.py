@@ -130,8 +130,12 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
                                     f"gradient_norm/{name}")
            for name in trained}
   clipped = {name: gradients_lib.clip(group.clipping, done.gradients[name],
-                                      norms[name])
+                                      norms[name], objective.variables[name])
              for name, group in trained.items()}
+  if replica.is_remote:
+    # All rows of a table would be a long way; those of the batch went instead.
+    clipped = gradients_lib.densify(
+        clipped, _least_rows(training, objective.groups), objective.variables)
   conditions = _conditions(objective, tasks_of_group, done.label_weights, {
       task.name for task, may in zip(experiment.model.task, may_lack_labels)
       if may}, step)
@@ -196,7 +200,8 @@ def _run_batch(experiment, model, objective, batch, number, step, replica,
 
   def forward(moving):
     network = graphs.forward(experiment, features_lib.Transformed(
-        batch.numbers, batch.ids), number, moving, wanted=objective.tasks)
+        batch.numbers, batch.ids), number, moving, wanted=objective.tasks,
+                             partitioner=model.partitioner)
     return network, replica.share(losses.build(
         experiment.model.task, network.logits, batch.labels, batch.weights),
                                   step)
@@ -211,7 +216,8 @@ def _run_batch(experiment, model, objective, batch, number, step, replica,
   total = (tf.add_n([combined.loss, *penalties]) if penalties
            else combined.loss)
   measured, values = _gate_use(network.gates)
-  least_rows = _least_rows(experiment.training, objective.groups)
+  least_rows = _least_rows(experiment.training, objective.groups,
+                           replica.is_remote)
   if objective.balancing is None:
     gradients = gradients_lib.build(total, objective.variables)
   else:
@@ -257,19 +263,20 @@ def _balance(experiment, model, objective, combined, task_losses, penalties,
       model.balancing, number, experiment.seed, sparse)
 
 
-def _least_rows(training, groups) -> Dict[str, int]:
+def _least_rows(training, groups, on_the_way=False) -> Dict[str, int]:
   """Returns for which groups gradients of tables stay sparse, from which size.
 
   For lazy Adam always, whose rows outside the batch are to stay; for optimizers
-  that leave those rows alone anyway where that is the cheaper way.
+  that leave those rows alone anyway where that is the cheaper way; and for all,
+  from that size, on the way to variables that another process has.
   """
   found = {}
   for group in groups:
     kind = _optimizer_of(training, group).WhichOneof("kind")
     if kind == "lazy_adam":
       found[group.name] = 0
-    elif (kind in optimizers.LEAVE_OTHER_ROWS and not group.weight_decay
-          and training.accumulate_batches == 1):
+    elif training.accumulate_batches == 1 and (on_the_way or (
+        kind in optimizers.LEAVE_OTHER_ROWS and not group.weight_decay)):
       found[group.name] = _LARGE_TABLE
   return found
 

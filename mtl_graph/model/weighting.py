@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import config
 from mtl_graph.model import losses
+from mtl_graph.model import partitions
 from mtl_graph.model import schedules
 from mtl_graph.ops import adaptive_weights
 from mtl_graph.ops import loss_weighting
@@ -285,7 +286,7 @@ def penalties(messages: Mapping[str, layers_pb2.Regularization],
   terms = []
   with tf.name_scope("penalties"):
     for variable in (v for some in variables.values() for v in some):
-      penalty = messages.get(variable.op.name)
+      penalty = messages.get(partitions.name_of(variable))
       if penalty is not None and penalty.l1:
         terms.append(penalty.l1 * tf.reduce_sum(tf.abs(variable)))
       if penalty is not None and penalty.l2:

@@ -218,8 +218,7 @@ class _Run:
   def _start_averages_anew(self, fresh):
     """Sets averages that were not restored to the variables that were."""
     with self._model.graph.as_default():
-      self.session.run(averages.start_anew(
-          [(a, v) for a, v in self._model.averaged if a.op.name in fresh]))
+      self.session.run(averages.start_anew(self._model.averaged, fresh))
 
   def _introduce(self, path, execution):
     for line in reporting.introduction(

@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 from mtl_graph import cluster as cluster_lib
 from mtl_graph import config
 from mtl_graph.checkpoints import sessions
+from mtl_graph.model import partitions
 from mtl_graph.model import placement
 from mtl_graph.model import replicas
 from mtl_graph.protos import cluster_pb2
@@ -102,6 +103,12 @@ class Member:
   def at_hand(self) -> ContextManager:
     """Returns the scope of variables that stay with this process."""
     return tf.device(self.cluster.device)
+
+  @property
+  def partitioner(self) -> Optional[partitions.Partitioner]:
+    """Says how tables are cut, as `graphs.build` takes it."""
+    return None if self._is_ring else partitions.by_bytes(
+        len(self.cluster.ps), self._message.min_bytes_per_part)
 
   @property
   def batches(self) -> int:

@@ -71,7 +71,8 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
   """
   placed = member.placed if member else contextlib.nullcontext
   at_hand = member.at_hand if member else contextlib.nullcontext
-  model = graphs.build(experiment, measured, placed)
+  model = graphs.build(experiment, measured, placed,
+                       member.partitioner if member else None)
   with model.graph.as_default(), placed():
     objectives = objectives_lib.build(experiment, model)
     with at_hand():

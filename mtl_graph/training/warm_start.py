@@ -11,7 +11,9 @@ from mtl_graph import outline
 from mtl_graph.checkpoints import checkpoint_reader
 from mtl_graph.checkpoints import checkpoints as checkpoints_lib
 from mtl_graph.checkpoints import compatibility
+from mtl_graph.checkpoints import whole_values
 from mtl_graph.model import averages
+from mtl_graph.model import partitions
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import features_pb2
 from mtl_graph.protos import training_pb2
@@ -168,8 +170,9 @@ def restore(messages: Sequence[training_pb2.WarmStart],
       is renamed, or not what a run insists on.
   """
   with session.graph.as_default():
-    variables = {v.op.name: v for v in tf.global_variables()}
-    averaged = {a.op.name: v.op.name for a, v in averages.pairs()}
+    variables = partitions.together(tf.global_variables())
+    averaged = {partitions.name_of(a): partitions.name_of(v)
+                for a, v in averages.pairs()}
   owners = dict(averaged)
   for name in variables:
     state = warm_start_names.behind_group(name)
@@ -200,7 +203,7 @@ def restore(messages: Sequence[training_pb2.WarmStart],
     origins.update((n, i) for n in taken)
   stale = [n for n, owner in owners.items()
            if n in origins and origins[n] != origins.get(owner)]
-  session.run([variables[n].initializer for n in stale])
+  session.run([part.initializer for n in stale for part in variables[n]])
   return Restored(sources, [n for n in variables if n in wanted
                             and (n not in origins or n in stale)])
 
@@ -212,7 +215,7 @@ def _compare(message, path, names, variables, saved) -> Source:
   source.unused.extend(part for name in unused
                        for part in saved.rows[name].sources)
   for name, there in names.items():
-    here = variables[name].shape.as_list()
+    here = partitions.shape_of(variables[name][0])
     if there not in saved.shapes:
       source.missing[name] = config.nearest(there, unused)
     elif saved.shapes[there] == here:
@@ -264,18 +267,17 @@ def _load(checkpoints, session, variables, saved, source, names) -> None:
   for name in [*source.restored, *source.sliced]:
     if name in whole:
       continue
-    variable, row = variables[name], saved.rows[names[name]]
+    one, row = {name: variables[name]}, saved.rows[names[name]]
     parts = [reader.value(part) for part in row.sources]
     value = parts[0] if len(parts) == 1 else np.concatenate(parts, row.axis)
     if name in source.sliced:
+      whole_value = np.array(whole_values.read(session, one)[name])
       common = tuple(slice(min(a, b)) for a, b in zip(
-          value.shape, variable.shape.as_list()))
-      whole_value = np.array(session.run(variable))
+          value.shape, whole_value.shape))
       whole_value[common] = value[common]
       value = whole_value
-    session.run(variable.initializer, {variable.initializer.inputs[1]:
-                                       value.astype(
-                                           variable.dtype.as_numpy_dtype)})
+    whole_values.load(session, one, {name: value.astype(
+        one[name][0].dtype.as_numpy_dtype)})
 
 
 def describe(restored: Restored) -> List[str]:

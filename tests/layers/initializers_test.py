@@ -226,5 +226,21 @@ class VariableTest(parameterized.TestCase):
     np.testing.assert_array_equal(self._value([]), self._value(**kwargs))
 
 
+class PartTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      *sorted(_SCALED), "uniform", "normal", "truncated_normal", "constant",
+      "orthogonal", "identity")
+  def test_a_part_starts_as_its_rows_of_the_whole(self, kind):
+    with tf.Graph().as_default(), tf.Session() as session:
+      whole, parts = [tf.get_variable(
+          name, [23, 7], initializer=_make(kind), partitioner=partitioner)
+                      for name, partitioner in (
+                          ("whole", None), ("parts", lambda **unused: [3, 1]))]
+      session.run(tf.global_variables_initializer())
+      np.testing.assert_array_equal(
+          np.concatenate(session.run(list(parts))), session.run(whole))
+
+
 if __name__ == "__main__":
   absltest.main()

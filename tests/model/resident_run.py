@@ -1,6 +1,6 @@
 """Steps over rows that are resident in the graph, as a run takes them."""
 
-from typing import Dict, Optional, Sequence
+from typing import Callable, Dict, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -11,6 +11,7 @@ from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
 from mtl_graph.model import graphs
 from mtl_graph.model import objectives
+from mtl_graph.model import replicas
 from mtl_graph.model import train_step
 from mtl_graph.protos import experiment_pb2
 
@@ -37,16 +38,20 @@ class ResidentRun:
   """
 
   def __init__(self, experiment: experiment_pb2.Experiment, data: batches.Batch,
-               lacking: Optional[Sequence[bool]] = None):
+               lacking: Optional[Sequence[bool]] = None,
+               partitioner: Optional[Callable] = None,
+               replica: replicas.Replica = replicas.ALONE):
     """Builds the graph and fills it.
 
     Args:
       experiment: The experiment, valid.
       data: A `Batch` of arrays with all rows.
       lacking: Whether each task may be without labels in a step; None: none.
+      partitioner: How tables are cut; None: not at all.
+      replica: How the step is one of several workers.
     """
     self.experiment, self.data = experiment, data
-    self.model = graphs.build(experiment)
+    self.model = graphs.build(experiment, partitioner=partitioner)
     count, size = len(data.labels), experiment.data.batch_size
     with self.model.graph.as_default():
       resident, feed = batches.resident(count, graphs.widths(
@@ -58,7 +63,7 @@ class ResidentRun:
                   resident, batches.rows_of_batch(number, count, rows,
                                                   experiment.seed)),
               tf.identity(objective.counter.read_value()),
-              lacking or [False] * len(experiment.model.task))
+              lacking or [False] * len(experiment.model.task), replica)
           for objective in objectives.build(experiment, self.model)]
       self.step = self.steps[0]
       self._number = tf.placeholder(tf.int64, [])

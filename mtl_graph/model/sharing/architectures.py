@@ -61,7 +61,8 @@ def build(model: model_pb2.Model, data: data_pb2.Data,
         continue
       score = _score(task, read_by_head[name], mode)
       wide = inputs_lib.wide_logits(data.feature, inputs.wide, name,
-                                    score.shape.as_list()[1])
+                                    score.shape.as_list()[1],
+                                    mode.partitioner)
       head = heads.logits(task, score if wide is None else score + wide)
     logits[name] = stacks.hold(head, f"head/{name}", mode)
     if mode.training and task.transfer.calibration_weight:
