@@ -1,6 +1,6 @@
 """Exponential moving averages of the trainable variables."""
 
-from typing import Collection, List, Sequence, Tuple
+from typing import Collection, List, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -72,9 +72,10 @@ def update(averaged: Sequence[Tuple[tf.Variable, tf.Variable]], decay: float,
 
 
 def start_anew(averaged: Sequence[Tuple[tf.Variable, tf.Variable]],
-               names: Collection[str]) -> tf.Operation:
-  """Returns the op that sets those averages to their variables that are named.
+               names: Optional[Collection[str]] = None) -> tf.Operation:
+  """Returns the op that sets averages to their variables, if named only those.
   """
   return tf.group(*[average.assign(variable, read_value=False)
                     for average, variable in averaged
-                    if partitions.name_of(average) in names])
+                    if names is None
+                    or partitions.name_of(average) in names])
