@@ -1,10 +1,16 @@
 """What pytest does once per process, before and after it reads the tests."""
 
 import gc
+import os
 
 import pytest
 
 from mtl_graph import launching
+
+# What XLA makes of a graph is what is tested; how well LLVM then optimizes it
+# is not, and is a third of the time that compiling takes.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 "
+                      "--xla_llvm_disable_expensive_passes=true")
 
 
 @pytest.hookimpl(optionalhook=True)
