@@ -56,6 +56,8 @@ flags.DEFINE_float("seconds", 0.2, "About how long a turn takes.",
 flags.DEFINE_boolean("hold", False, "Waits for Enter before the rounds, once "
                      "all contestants are warm: time to stop what else runs.",
                      flag_values=_FLAGS)
+flags.DEFINE_integer("starting", 1, "How many contestants start at the same "
+                     "time.", lower_bound=1, flag_values=_FLAGS)
 flags.DEFINE_list("threads", ["1"], "Numbers of threads that are tried.",
                   flag_values=_FLAGS)
 
@@ -129,8 +131,9 @@ def _measure():
         tasks, method, _FLAGS.only, _FLAGS.mode)]
     with tempfile.TemporaryDirectory() as folder:
       files.write(folder, some)
-      entries = contest.compete(some, _FLAGS.rounds, _FLAGS.seconds, threads,
-                                folder, _wait if _FLAGS.hold else lambda: None)
+      entries = contest.compete(
+          some, _FLAGS.rounds, _FLAGS.seconds, threads, folder,
+          _wait if _FLAGS.hold else lambda: None, _FLAGS.starting)
     print(layout(tasks, by_method(entries)), flush=True)
 
 

@@ -10,8 +10,9 @@ with elements of B of deviation 10 and of E_t of 3.5, from inputs x of deviation
 1 / sqrt(D), on a trunk of dense layers that all share. Two tasks have scales
 1 and 100, ten tasks scales from 1 to 100. What counts is the test loss in which
 every task is divided by sigma_t^2, as a network that follows the largest scale
-alone leaves the others behind. Prints it, and the weights at the end; writes a
-picture of the weights if asked to.
+alone leaves the others behind. Prints it, the weights at the end, from which
+step on they are ordered by scale and how far their sum was from the number of
+tasks at most; writes a picture of the weights if asked to.
 """
 
 import sys
@@ -163,18 +164,31 @@ def main(argv) -> int:
 def _compare():
   drawn = {}
   for name, scales in SCALES.items():
-    lines = [[name, "normalized test loss", *[
+    lines = [[name, "normalized test loss", "ordered from", "|sum - T|", *[
         f"w, scale {scale:.3g}" for scale in scales]]]
     for method in METHODS:
       run = train(method, scales, _FLAGS.inputs, _FLAGS.outputs, _FLAGS.rows,
                   _FLAGS.steps)
+      apart = np.abs(run.weights.sum(1) - len(scales)).max()
       lines.append([method, f"{np.mean(run.losses):.4f}",
+                    ordered_from(run.weights), f"{apart:.1e}",
                     *[f"{weight:.4f}" for weight in run.weights[-1]]])
     drawn[name] = run.weights
     print(tables.align(lines), flush=True)
   if _FLAGS.picture:
     _draw(drawn, _FLAGS.picture)
     print(f"wrote {_FLAGS.picture}")
+
+
+def ordered_from(weights: np.ndarray) -> str:
+  """Returns the step from which on weights fall from task to task, or "-".
+
+  Args:
+    weights: Of each task after each step, shape `[N, T]`.
+  """
+  unordered = np.flatnonzero((np.diff(weights) >= 0).any(1))
+  first = unordered[-1] + 1 if unordered.size else 0
+  return str(first + 1) if first < len(weights) else "-"
 
 
 def _draw(drawn, path):

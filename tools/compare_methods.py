@@ -247,7 +247,7 @@ def _compare():
         "rates that fall to 0 by a cosine from "
         + ", ".join(f"{rate:g}" for rate in methods.rates(runs.dataset.rate))
         + "." + (f" Not run: {', '.join(missing)}." if missing else ""),
-        baseline["test"], rows))
+        baseline["test"], rows, methods.rates(runs.dataset.rate)))
   if _FLAGS.do == "page":
     heading = _heading()
     if left_out:

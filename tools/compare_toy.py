@@ -4,15 +4,8 @@ The surface is the two-dimensional one of Liu et al. 2021, "Conflict-Averse
 Gradient Descent for Multi-task Learning", appendix, also that of Navon et al.
 2022, "Multi-Task Learning as a Bargaining Game", section 6.1: for theta_2 > 0
 both losses have a steep valley of their own, where gradients conflict and
-differ in length; for theta_2 < 0 each is a bowl.
-
-  loss_1 = c_1 f_1 + c_2 g_1,    loss_2 = c_1 f_2 + c_2 g_2
-  c_1 = max(tanh(theta_2 / 2), 0)
-  c_2 = max(tanh(-theta_2 / 2), 0)
-  f_1 = ln max(|(-theta_1 - 7) / 2 + tanh(theta_2)|, 5e-6) + 6
-  f_2 = ln max(|(-theta_1 + 3) / 2 + tanh(theta_2) + 2|, 5e-6) + 6
-  g_1 = ((theta_1 - 7)^2 + (theta_2 + 8)^2 / 10) / 10 - 20
-  g_2 = ((theta_1 + 7)^2 + (theta_2 + 8)^2 / 10) / 10 - 20
+differ in length; for theta_2 < 0 each is a bowl. Its formula is in
+protos/examples/two_valleys.py; two_valleys.pbtxt is an experiment on it.
 
 Each method starts from the three points of the first paper and moves by Adam.
 Prints how far the mean loss at the end is above the least one, and writes a
@@ -21,6 +14,7 @@ balancings are compared, and MoCo, which scales gradients by losses, sees them
 20 higher.
 """
 
+import os
 import sys
 from typing import Dict, List, NamedTuple, Sequence
 
@@ -28,10 +22,12 @@ from absl import flags
 from google.protobuf import text_format
 import numpy as np
 
+# Run as a script, only the folder of this file is on the path.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# pylint: disable=wrong-import-position
 from mtl_graph import launching
 
 launching.start_tensorflow()
-# pylint: disable=wrong-import-position
 import tensorflow as tf2
 import tensorflow.compat.v1 as tf
 
@@ -39,6 +35,7 @@ from mtl_graph.evaluation import tables
 from mtl_graph.model import balancing_methods
 from mtl_graph.ops import gradient_surgery
 from mtl_graph.protos import balancing_pb2
+from protos.examples import two_valleys
 
 _FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string("method", [], "Methods; unset: all.",
@@ -87,18 +84,9 @@ def losses(place: tf.Tensor) -> tf.Tensor:
   Returns:
     The losses, shape `[..., 2]`.
   """
-  one, two = tf.unstack(place, axis=-1)
-
-  def valley(shift):
-    return tf.math.log(tf.maximum(tf.abs(shift + tf.tanh(two)), 5e-6)) + 6
-
-  def bowl(center):
-    return ((one - center) ** 2 + 0.1 * (two + 8) ** 2) / 10 - 20
-
-  upper = tf.maximum(tf.tanh(0.5 * two), 0.0)
-  lower = tf.maximum(tf.tanh(-0.5 * two), 0.0)
-  return tf.stack([upper * valley((-one - 7) / 2) + lower * bowl(7.0),
-                   upper * valley((-one + 3) / 2 + 2) + lower * bowl(-7.0)], -1)
+  # Each comes twice, as the example's tasks estimate two numbers.
+  return tf.stack([two_valleys.height(tf.constant(optimum), place)[..., 0]
+                   for optimum in two_valleys.OPTIMA.values()], -1)
 
 
 def start(method: str, place: Sequence[float]) -> State:

@@ -11,10 +11,10 @@ from tests import random_gradients
 
 class ExcessTest(parameterized.TestCase, tf.test.TestCase):
 
-  @parameterized.parameters(2, 5, 8)
+  @parameterized.parameters(2, 3, 4, 5, 6, 7, 8)
   def test_matches_formula_over_several_steps(self, num_tasks):
     random = np.random.default_rng(num_tasks)
-    jacobians = random.normal(size=[5, num_tasks, 3, 2]) * np.geomspace(
+    jacobians = random.normal(size=[8, num_tasks, 3, 2]) * np.geomspace(
         0.01, 10, num_tasks)[:, np.newaxis, np.newaxis]
     # The first task has no label in the first batch.
     jacobians[0, 0] = 0

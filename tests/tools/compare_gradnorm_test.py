@@ -49,7 +49,15 @@ class CompareGradnormTest(parameterized.TestCase):
       self.assertEqual(code, 0)
       self.assertGreater(os.path.getsize(path), 1000)
     self.assertIn("w, scale 100\n", printed.getvalue())
-    self.assertRegex(printed.getvalue(), r"GradNorm +0\.3750 +1\.5000 +0\.5000")
+    self.assertRegex(printed.getvalue(), r"GradNorm +0\.3750 +2 +0\.0e\+00 "
+                     r"+1\.5000 +0\.5000")
+
+  def test_order_is_that_which_stays(self):
+    falling, rising = [3.0, 2.0, 1.0], [3.0, 1.0, 2.0]
+    for rows, expected in (([falling, falling], "1"), ([rising, falling], "2"),
+                           ([falling, rising], "-"),
+                           ([falling, rising, falling], "3")):
+      self.assertEqual(compare_gradnorm.ordered_from(np.array(rows)), expected)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,8 @@ class CompareMethodsTest(parameterized.TestCase):
   def test_the_page_says_what_the_numbers_say(self):
     table = page.Table("some", "Of a kind.", "Ten steps.", {"a": [0.5, 0.6]}, [
         row("sum", 1.0, 1.2, seconds=0.002), row("tuned weights", -1.0, -1.2),
-        row("b", -1.1, -1.3, seconds=0.003), row("c", 3.0, 3.0)])
+        row("b", -1.1, -1.3, seconds=0.003), row("c", 3.0, 3.0)],
+                       [0.1, 1.0])
     text = page.text([table], ["When."])
     self.assertIn("| b | rate 1 | 0.5000 | -1.20 | 0.14 | 3.00 | 1.50 |", text)
     self.assertIn("| each task alone | each its own | 0.5500 | 0 |", text)
@@ -137,6 +138,10 @@ class CompareMethodsTest(parameterized.TestCase):
     self.assertIn("Sum is number 3 of 4 (+1.10 ± 0.14): clearly better than it "
                   "are b, tuned weights; clearly worse c.", text)
     self.assertIn("2 of 4 do better than each task alone", text)
+    self.assertIn("4 of 4 chose the highest rate that was tried", text)
+    self.assertNotIn("lowest", text)
+    within = page.text([table._replace(rates=[0.1, 1.0, 3.0])], ["When."])
+    self.assertNotIn("rate that was tried", within)
 
   def test_the_best_on_validation_is_tested_and_nothing_is_run_twice(self):
     census(self.path)

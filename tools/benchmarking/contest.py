@@ -1,5 +1,6 @@
 """Lets contestants of a benchmark take turns, each in a process of its own."""
 
+from concurrent import futures
 import json
 import os
 import subprocess
@@ -102,8 +103,8 @@ class Process:
 
 def compete(some: List[Contestant], rounds: int, seconds: float,
             threads: List[int], folder: str,
-            before_rounds: Callable[[], Any] = lambda: None
-            ) -> List[Dict[str, Any]]:
+            before_rounds: Callable[[], Any] = lambda: None,
+            starting: int = 1) -> List[Dict[str, Any]]:
   """Lets contestants take turns.
 
   Args:
@@ -113,6 +114,7 @@ def compete(some: List[Contestant], rounds: int, seconds: float,
     threads: The numbers of threads that each is tried with.
     folder: Where the rows are.
     before_rounds: Is called once all have found their pace.
+    starting: How many start at the same time.
 
   Returns:
     An entry per contestant, as `report.case_table` takes it.
@@ -120,20 +122,25 @@ def compete(some: List[Contestant], rounds: int, seconds: float,
   Raises:
     RuntimeError: If a model is not of the size that all agree on.
   """
-  entries, running = [], []
+  entries = [{"contestant": contestant.name, "seconds": []}
+             for contestant in some]
+  running = []
+
+  def start(contestant, entry):
+    process = _start(contestant, threads, seconds, folder, entry)
+    if process is None:
+      return
+    running.append((process, entry))
+    case = cases.CASES[contestant.case]
+    entry["batch_size"] = case.batch_size
+    if entry["parameters"] not in (None, cases.parameters(case)):
+      raise RuntimeError(
+          f"{contestant.name} trains {entry['parameters']} parameters, not "
+          f"{cases.parameters(case)}")
+
   try:
-    for contestant in some:
-      entry = {"contestant": contestant.name, "seconds": []}
-      entries.append(entry)
-      process = _start(contestant, threads, seconds, folder, entry)
-      if process is not None:
-        running.append((process, entry))
-        case = cases.CASES[contestant.case]
-        entry["batch_size"] = case.batch_size
-        if entry["parameters"] not in (None, cases.parameters(case)):
-          raise RuntimeError(
-              f"{contestant.name} trains {entry['parameters']} parameters, not "
-              f"{cases.parameters(case)}")
+    with futures.ThreadPoolExecutor(starting) as pool:
+      list(pool.map(start, some, entries))
     before_rounds()
     for i in range(rounds):
       for process, entry in running:

@@ -32,12 +32,14 @@ class Table(NamedTuple):
     budget: Steps, and what was tried, in words.
     alone: The test metric of each task by itself, with each seed.
     rows: A row per method.
+    rates: The learning rates that were tried, rising.
   """
   name: str
   note: str
   budget: str
   alone: Mapping[str, Sequence[float]]
   rows: List[Row]
+  rates: Sequence[float]
 
 
 # More tasks than this have one column, their mean.
@@ -157,4 +159,11 @@ def reading(table: Table) -> str:
   helped = sum(value < 0 for value in mean.values())
   said.append(f"{helped} of {len(mean)} do better than each task alone, on "
               "average.")
+  for end, word in ((table.rates[0], "lowest"), (table.rates[-1], "highest")):
+    there = sum(f"{row.chosen},".startswith(f"rate {end:g},")
+                for row in table.rows)
+    if 2 * there > len(mean):
+      said.append(f"{there} of {len(mean)} chose the {word} rate that was "
+                  "tried: their best may lie beyond it, and what they have over "
+                  "others may be a matter of the rate.")
   return " ".join(said)
