@@ -155,8 +155,12 @@ def aligned_mtl_weights(
   with tf.name_scope(name):
     # Only for its checks: lengths matter here.
     num_tasks = gradient_products.cosines(gramian, op=name).norms.shape[0]
-    values, vectors = tf.linalg.eigh(
-        tf.cast(tf.stop_gradient(gramian), tf.float64))
+    products = tf.cast(tf.stop_gradient(gramian), tf.float64)
+    # Their scale changes no weight, but XLA does not come to an end with
+    # eigenvalues of a millionth.
+    products = tf.math.divide_no_nan(
+        products, tf.reduce_max(tf.linalg.diag_part(products)))
+    values, vectors = tf.linalg.eigh(products)
     kept = values > values[-1] * (int(num_tasks) * rank_tolerance)
     zeros = tf.zeros_like(values)
     if scale == "rmse":

@@ -93,6 +93,16 @@ class AlignedTest(parameterized.TestCase, tf.test.TestCase):
         [[np.float32(np.diag([4, 1e-6, 1]))]])
     self.assertAllClose(weights, [5e-4, 1, 1e-3])
 
+  @parameterized.parameters(False, True)
+  def test_scaling_all_gradients_changes_nothing(self, compiled):
+    op = gradient_balancing.aligned_mtl_weights
+    gramian = random_gradients.gramians(8, 1)[0]
+    scaled = random_gradients.evaluate(
+        random_gradients.compiled(op) if compiled else op,
+        [[gramian * np.float32(2.0 ** power)] for power in (0, -40, 40)])
+    for weights in scaled[1:]:
+      self.assertAllClose(weights, scaled[0], rtol=1e-6)
+
   def test_unknown_scale(self):
     with self.assertRaisesRegex(ValueError, "`scale` must be 'min', 'median' or"
                                 " 'rmse', found 'max'."):
