@@ -95,12 +95,13 @@ def _kill():
   runs, lines = [], []
   for strategy, count in times.items():
     usual = _run(strategy, f"undisturbed-{strategy}", 600)
-    if usual.problem:
+    if not usual.step:
       raise flags.Error(f"--config: {strategy}, undisturbed, the run fails: "
                         f"{usual.problem}")
     lines.append(f"{strategy}, undisturbed: {usual.seconds:.1f} s, all ended "
                  f"{usual.after_last_step:.1f} s after the last step, step "
-                 f"{usual.step}, {_FLAGS.metric} {usual.metric:.4f}")
+                 f"{usual.step}, {_FLAGS.metric} {usual.metric:.4f}"
+                 + (f": {usual.problem}" if usual.problem else ""))
     print(lines[-1], flush=True)
     while sum(run.strategy == strategy for run in runs) < count:
       one = _disturb(strategy, len(runs), usual, steps, random_)

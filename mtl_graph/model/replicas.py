@@ -111,12 +111,15 @@ class _Shared(Replica):
   n_t being its own part of N_t. The mean of these over workers is the gradient
   of f, whatever f makes of the task losses and whatever rows have labels; of
   penalties and of log variances each worker has the whole gradient, and the mean
-  is that as well.
+  is that as well. Where not all are waited for, W is the number of those whose
+  sums are in N and D.
   """
 
   def __init__(self, workers: int, rank: int, counted: int):
     self.workers = workers
     self._rank, self._counted = rank, counted
+    # Who is in the sums of a step, shape `[workers]`; None: all.
+    self._there: Optional[tf.Tensor] = None
 
   def number(self, step: tf.Tensor) -> tf.Tensor:
     """Returns step W + rank: together the batches of a step follow each other.
@@ -129,10 +132,17 @@ class _Shared(Replica):
       return losses
     with tf.name_scope("share_losses"):
       mine = tf.stack([loss.sum for loss in losses.values()])
-      sums, weights = tf.split(tf.stop_gradient(self._add_up(tf.concat(
-          [mine, tf.stack([loss.weight for loss in losses.values()])], 0),
-                                                             step)), 2)
-      mine *= float(self._counted)
+      parts = [mine, tf.stack([loss.weight for loss in losses.values()])]
+      if self._counted < self.workers:
+        parts.append(tf.one_hot(self._rank, self.workers))
+      sums, weights, *there = tf.split(
+          tf.stop_gradient(self._add_up(tf.concat(parts, 0), step)),
+          [part.shape[0] for part in parts])
+      count = float(self._counted)
+      if there:
+        self._there = there[0]
+        count = tf.reduce_sum(self._there)
+      mine *= count
       sums += mine - tf.stop_gradient(mine)
       return collections.OrderedDict(
           (task, task_losses_ops.TaskLoss(total, weight)) for task, total, weight
@@ -198,8 +208,10 @@ class Synchronous(_Shared):
   """A worker that hands its gradients to the chief, by way of the servers.
 
   What workers hand in is tagged with the step; what comes too late for its step
-  is dropped. Results, tagged likewise, stay in a worker's queue until it asks for
-  later ones, so that it may die at any moment and take its part again.
+  is dropped. Who is late with its losses is out of the step, with its gradients
+  as well: they would be of rows that the sums do not have. Results, tagged
+  likewise, stay in a worker's queue until it asks for later ones, so that it may
+  die at any moment and take its part again.
   """
 
   is_remote = True
@@ -279,6 +291,8 @@ class Synchronous(_Shared):
 
   def _push(self, gradient, variable, tag):
     """Adds a gradient to those of others; returns the accumulator and the op."""
+    if self._there is not None:  # Under an earlier tag it is dropped.
+      tag -= 1 - tf.cast(self._there[self._rank], tf.int64)
     name = f"gradient/{variable.op.name}"
     with tf.colocate_with(variable.handle):
       if isinstance(gradient, tf.IndexedSlices):
@@ -295,7 +309,9 @@ class Synchronous(_Shared):
   def average(self, gradients: _Gradients, variables: _Variables,
               step: tf.Tensor) -> _Gradients:
     """Returns the mean of the gradients of those that were in time."""
-    tag = self._tag(step)
+    tag, count = self._tag(step), self._counted
+    if self._there is not None:
+      count = tf.reduce_sum(self._there)
 
     def mean(gradient, variable):
       if gradient is None:
@@ -303,12 +319,12 @@ class Synchronous(_Shared):
       accumulator, push = self._push(gradient, variable, tag)
       with tf.colocate_with(variable.handle), tf.control_dependencies([push]):
         if isinstance(gradient, tf.IndexedSlices):
-          taken = accumulator.take_indexed_slices_grad(self._counted)
-          return tf.IndexedSlices(taken.values / self._counted, taken.indices,
+          taken = accumulator.take_indexed_slices_grad(tf.cast(count, tf.int32))
+          return tf.IndexedSlices(taken.values / count, taken.indices,
                                   gradient.dense_shape)
-        taken = accumulator.take_grad(self._counted)
+        taken = accumulator.take_grad(tf.cast(count, tf.int32))
         taken.set_shape(variable.shape)
-        return taken / self._counted
+        return taken / count
 
     with tf.name_scope("average_gradients"):
       return collections.OrderedDict(

@@ -70,15 +70,8 @@ class Member:
     check(cluster, self._message)
     self._interruption, self._is_over = interruption, is_over
     self.replica: Optional[replicas.Replica] = None
-    leader = cluster.chief.replace("/task", "/replica:0/task")
-    self._config = sessions.session_config(training.execution)
-    # A session of several processes has no pool of its own; the server's is.
-    del self._config.session_inter_op_thread_pool[:]
-    self._config.inter_op_parallelism_threads = (
-        training.execution.inter_op_threads)
     self._is_ring = self.strategy == "all_reduce"
-    if self._is_ring:
-      self._config.experimental.collective_group_leader = leader
+    self._config = settings_of(cluster, training)
     self._server = server or start_server(cluster, self._config)
     # Not before: a server's settings are those of all its sessions, and what
     # the chief announces must be seen from others.
@@ -346,6 +339,20 @@ def taking_part(cluster: cluster_lib.Cluster, training: training_pb2.Training,
       raise
     raise meant from error
   member.close(ended=True)
+
+
+def settings_of(cluster: cluster_lib.Cluster,
+                training: training_pb2.Training
+                ) -> tf.ConfigProto:
+  """Returns the settings of the server of a process that trains."""
+  config_ = sessions.session_config(training.execution)
+  # A session of several processes has no pool of its own; the server's is.
+  del config_.session_inter_op_thread_pool[:]
+  config_.inter_op_parallelism_threads = training.execution.inter_op_threads
+  if training.cluster.WhichOneof("strategy") == "all_reduce":
+    config_.experimental.collective_group_leader = cluster.chief.replace(
+        "/task", "/replica:0/task")
+  return config_
 
 
 def start_server(cluster: cluster_lib.Cluster, settings: tf.ConfigProto):

@@ -34,13 +34,15 @@ class ResidentRun:
     model: What `graphs.build` returned.
     steps: What `train_step.build` returned, for each objective.
     step: The first of them.
+    counters: What each reads as its step.
     session: The session.
   """
 
   def __init__(self, experiment: experiment_pb2.Experiment, data: batches.Batch,
                lacking: Optional[Sequence[bool]] = None,
                partitioner: Optional[Callable] = None,
-               replica: replicas.Replica = replicas.ALONE):
+               replica: Callable[[tf.Variable], replicas.Replica] = (
+                   lambda global_step: replicas.ALONE)):
     """Builds the graph and fills it.
 
     Args:
@@ -48,7 +50,7 @@ class ResidentRun:
       data: A `Batch` of arrays with all rows.
       lacking: Whether each task may be without labels in a step; None: none.
       partitioner: How tables are cut; None: not at all.
-      replica: How the step is one of several workers.
+      replica: How the step is one of several workers, by the global step.
     """
     self.experiment, self.data = experiment, data
     self.model = graphs.build(experiment, partitioner=partitioner)
@@ -56,15 +58,17 @@ class ResidentRun:
     with self.model.graph.as_default():
       resident, feed = batches.resident(count, graphs.widths(
           experiment, self.model.transformed))
+      replica = replica(self.model.global_step)
+      chosen = objectives.build(experiment, self.model)
+      self.counters = [tf.identity(one.counter.read_value()) for one in chosen]
       self.steps = [
           train_step.build(
               experiment, self.model, objective,
               lambda number, rows=objective.batch_size: batches.gather(
                   resident, batches.rows_of_batch(number, count, rows,
                                                   experiment.seed)),
-              tf.identity(objective.counter.read_value()),
-              lacking or [False] * len(experiment.model.task), replica)
-          for objective in objectives.build(experiment, self.model)]
+              counter, lacking or [False] * len(experiment.model.task), replica)
+          for objective, counter in zip(chosen, self.counters)]
       self.step = self.steps[0]
       self._number = tf.placeholder(tf.int64, [])
       self._rows = batches.rows_of_batch(self._number, count, size,

@@ -4,7 +4,6 @@ import socket
 import threading
 
 from mtl_graph import cluster as cluster_lib
-from mtl_graph.checkpoints import sessions
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import control as control_lib
 from mtl_graph.training import following
@@ -27,19 +26,26 @@ class Loopback:
   """Servers of two workers, and of parameter servers; they end with the process.
   """
 
-  def __init__(self, servers: int):
+  def __init__(self, servers: int, started: int = 2):
+    """Starts them.
+
+    Args:
+      servers: How many parameter servers there are; 0: workers of a ring.
+      started: How many of the two workers there are.
+    """
     addresses = free_addresses(servers + 2)
     self.jobs = {"worker": dict(enumerate(addresses[:2]))}
     if servers:
       self.jobs["ps"] = dict(enumerate(addresses[2:]))
-    settings = sessions.session_config(training_pb2.Execution())
+    training = training_pb2.Training()
     if not servers:
-      settings.experimental.collective_group_leader = (
-          "/job:worker/replica:0/task:0")
+      training.cluster.all_reduce.SetInParent()
+    parts = [cluster_lib.Cluster(self.jobs, job, index)
+             for job, some in self.jobs.items() for index in some
+             if job == "ps" or index < started]
     self._servers = {
-        (job, index): membership.start_server(
-            cluster_lib.Cluster(self.jobs, job, index), settings)
-        for job, some in self.jobs.items() for index in some}
+        (part.job, part.index): membership.start_server(
+            part, membership.settings_of(part, training)) for part in parts}
 
   def _threads(self, experiment, folder, log):
     for (job, index), server in self._servers.items():

@@ -1,0 +1,137 @@
+"""Tests for tools/kill_cluster.py, tools/local_cluster.py and what they share.
+
+The processes are those of fake_cluster: whether a run survives what is done to
+it is for the tool to find out; that it does find out is tested here.
+"""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import tempfile
+
+from absl.testing import absltest
+
+from tests import small_experiment
+from tests.tools import fake_cluster
+from tools import kill_cluster
+from tools import local_cluster
+from tools.clusters import processes
+
+_KILL = ["kill", "--config=small.pbtxt", "--model_dir=out", "--metric=late/auc",
+         "--set=training.num_steps=40", "--seed=5"]
+
+
+def _behave(steps=40, auc=0.7, fail=(), stay=()):
+  with open("behaviour.json", "w", encoding="utf-8") as file:
+    json.dump({"steps": steps, "auc": auc, "fail": dict(fail),
+               "stay": list(stay)}, file)
+
+
+def _forget():
+  for name in ("finished.json", "saved"):
+    os.remove(os.path.join("run", name))
+
+
+def _call(main, argv):
+  out, err = io.StringIO(), io.StringIO()
+  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    try:
+      code = main(argv)
+    except SystemExit as error:
+      code = error.code
+  return code, out.getvalue(), err.getvalue()
+
+
+class ClusterToolsTest(absltest.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    folder = self.enterContext(tempfile.TemporaryDirectory())
+    self.enterContext(contextlib.chdir(folder))
+    # Children find the program in the folder that they are started from.
+    paths = os.environ.get("PYTHONPATH")
+    if paths is not None:
+      del os.environ["PYTHONPATH"]
+      self.addCleanup(os.environ.__setitem__, "PYTHONPATH", paths)
+    fake_cluster.write(".")
+    small_experiment.write(".", small_experiment.TEXT)
+    _behave()
+
+  def _cluster(self, **more):
+    cluster = processes.LocalCluster(["--model_dir=run"], "run/logs", 1, 2,
+                                     **more)
+    self.addCleanup(cluster.stop)
+    return cluster
+
+  def test_kills_and_writes_what_it_found(self):
+    code, out, _ = _call(kill_cluster.main, [
+        *_KILL, "--times=asynchronous:1,all_reduce:1", "--victim=chief"])
+    self.assertEqual(code, 0, out)
+    self.assertIn("2 of 2 ended well", out)
+    with open("out/kill_cluster.json", encoding="utf-8") as file:
+      runs = json.load(file)
+    self.assertEqual([run["strategy"] for run in runs],
+                     ["asynchronous", "all_reduce"])
+    for run in runs:
+      self.assertEqual((run["victim"], run["step"], run["problem"]),
+                       ("worker-0", 40, None))
+      self.assertEqual(run["restarted"], ["worker-0"])
+    with open("out/kill_cluster.md", encoding="utf-8") as file:
+      self.assertLen([line for line in file if line.endswith("| well |\n")], 2)
+
+  def test_a_run_that_is_cut_short_is_no_good_one(self):
+    _behave(steps=39)
+    code, out, _ = _call(kill_cluster.main, [
+        *_KILL, "--times=synchronous:1", "--victim=worker"])
+    self.assertEqual(code, 1)
+    self.assertIn("39 steps, not 40", out)
+
+  def test_refusals(self):
+    for flags, line in (
+        (["--times=often"], "--times: found 'often'; allowed: one of "
+         "asynchronous, synchronous, all_reduce, a colon, and a number"),
+        (["--times=synchronous:1", "--set=training={num_epochs: 1}"],
+         "--config: found no training.num_steps; required")):
+      code, _, err = _call(kill_cluster.main, [*_KILL, *flags])
+      self.assertEqual((code, err), (2, line + "\n"))
+
+  def test_what_is_killed_is_started_again_and_what_fails_is_not(self):
+    cluster = self._cluster(restart=True)
+    cluster.processes["ps-0"].send_signal(signal.SIGKILL)
+    self.assertIsNone(cluster.wait(30))
+    self.assertEqual(cluster.restarted, ["ps-0"])
+    _behave(fail={"worker-1": 1})
+    _forget()
+    self.assertEqual(self._cluster(restart=True).wait(30),
+                     "worker-1 ended with 1: has failed")
+
+  def test_nothing_is_left_over_unseen(self):
+    _behave(stay=["worker-1"])
+    cluster = self._cluster()
+    self.enterContext(absltest.mock.patch.object(processes, "GRACE", 1.0))
+    self.assertEqual(cluster.wait(30),
+                     "worker-1 runs 1 s after the chief has ended")
+    # What it has become is no program of Python, and known all the same.
+    self.assertEqual(cluster.left_over(), [cluster.processes["worker-1"].pid])
+    cluster.stop()
+    self.assertEmpty(cluster.left_over())
+
+  def test_local_cluster(self):
+    code, out, err = _call(local_cluster.main, [
+        "local", "--config=small.pbtxt", "--model_dir=run", "--evaluator"])
+    self.assertEqual((code, err), (0, ""))
+    self.assertIn("4 processes; logs in run/logs", out)
+    self.assertCountEqual(os.listdir("run/logs"), [
+        "ps-0.log", "worker-0.log", "worker-1.log", "evaluator-0.log"])
+    _behave(fail={"evaluator-0": 2})
+    _forget()
+    code, out, err = _call(local_cluster.main, [
+        "local", "--config=small.pbtxt", "--model_dir=run", "--evaluator"])
+    self.assertEqual((code, err),
+                     (1, "evaluator-0 ended with 2: has failed\n"))
+
+
+if __name__ == "__main__":
+  absltest.main()
