@@ -102,7 +102,8 @@ class PartitionsTest(parameterized.TestCase):
   def test_parts_are_trained_and_saved_as_the_whole_is(self):
     folder = self.enter_context(tempfile.TemporaryDirectory())
     with absltest.mock.patch.object(train_step, "_LARGE_TABLE", 0):
-      cut = _Run(partitioner=partitions.by_bytes(2, 12), replica=lambda unused_step: _Remote())
+      cut = _Run(partitioner=partitions.by_bytes(2, 12),
+                 replica=lambda unused_step: _Remote())
     whole = _Run()
     with cut.session, whole.session:
       names = list(cut.values())
