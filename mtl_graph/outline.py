@@ -12,6 +12,7 @@ from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import features_pb2
 from mtl_graph.protos import joint_pb2
 from mtl_graph.protos import model_pb2
+from mtl_graph.protos import training_pb2
 
 # The metrics of a task by the kind of its head, `loss` being its task loss.
 METRICS = {
@@ -329,6 +330,11 @@ def class_count(task: model_pb2.Task) -> int:
   if head in ("multiclass", "ordinal"):
     return vocabularies.class_count(getattr(task, head))
   return 0
+
+
+def batches_of_step(training: training_pb2.Training) -> int:
+  """Returns how many batches a process takes in a step, on all its devices."""
+  return training.accumulate_batches * max(len(training.execution.device), 1)
 
 
 def has_label(task: model_pb2.Task) -> bool:

@@ -1,5 +1,6 @@
 """Finds what is wrong with the training of an experiment."""
 
+import re
 from typing import Collection, Sequence
 
 from mtl_graph import cluster_checks
@@ -11,6 +12,9 @@ from mtl_graph import ownership
 from mtl_graph import row_sets
 from mtl_graph import warm_start_checks
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import training_pb2
+
+_DEVICE = re.compile(r"[cg]pu:\d+")
 
 
 def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
@@ -44,6 +48,7 @@ def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
   field_checks.at_least(training.execution, "steps_per_block", 1,
                         "training.execution", report)
   _check_execution(training.execution, report)
+  _check_devices(training, report)
   if training.summaries.gradient_cosine and row_sets.is_streamed(
       experiment.data):
     report("training.summaries.gradient_cosine", "found it with data.input.kind"
@@ -84,6 +89,26 @@ def _check_execution(execution, report) -> None:
   if execution.HasField("gpu_memory_fraction") and not 0 < share <= 1:
     report(f"{path}.gpu_memory_fraction", f"found {share:g}; allowed: above 0, "
            "at most 1")
+
+
+def _check_devices(training, report) -> None:
+  """Reports devices that are none, and what does without them."""
+  execution, path = training.execution, "training.execution.device"
+  for i, device in enumerate(execution.device):
+    if not _DEVICE.fullmatch(device):
+      report(f"{path}[{i}]", f"found '{device}'; allowed: cpu:0, gpu:0, gpu:1 "
+             "and so on")
+    elif device in execution.device[:i]:
+      report(f"{path}[{i}]", f"found '{device}' twice; allowed: each once")
+  if not execution.device:
+    return
+  mode = training_pb2.Execution.Mode.Name(execution.mode)
+  if mode not in ("AUTO", "SESSION"):
+    report(path, f"found it with training.execution.mode: {mode}; allowed: "
+           "with SESSION or AUTO")
+  if training.HasField("cluster"):
+    report(path, "found it with training.cluster; allowed: a process for each "
+           "device, or training on one machine")
 
 
 def _check_dense(training, report) -> None:

@@ -54,6 +54,18 @@ CASES = (
           "training.default_optimizer.lazy_adam: found it with training.cluster"
           ".all_reduce, which moves whole tables; allowed: adam, or parameter "
           "servers"),
+    _case("no_device", "training.execution.device=[ 'tpu:0', 'cpu:1', 'cpu:1' ]",
+          "training.execution.device[0]: found 'tpu:0'; allowed: cpu:0, gpu:0, "
+          "gpu:1 and so on",
+          "training.execution.device[2]: found 'cpu:1' twice; allowed: each "
+          "once"),
+    _case("devices_in_a_loop", [
+        "training.execution={ mode: LOOP device: 'cpu:0' }",
+        "training.cluster={ all_reduce {} }"],
+          "training.execution.device: found it with training.execution.mode: "
+          "LOOP; allowed: with SESSION or AUTO",
+          "training.execution.device: found it with training.cluster; allowed: a"
+          " process for each device, or training on one machine"),
     _case("independent_cluster", "training.cluster={ asynchronous {} }",
           "training.cluster: found it with training.independent, whose order of "
           "iterations one process keeps; allowed: with training.joint",

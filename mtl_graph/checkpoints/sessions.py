@@ -50,6 +50,10 @@ def session_config(execution: training_pb2.Execution) -> tf.ConfigProto:
     # for the first session of a process.
     config.session_inter_op_thread_pool.add(
         num_threads=execution.inter_op_threads)
+  processors = [int(device.rpartition(":")[2]) for device in execution.device
+                if device.startswith("cpu:")]
+  if processors:
+    config.device_count["CPU"] = 1 + max(processors)
   config.gpu_options.allow_growth = execution.gpu_allow_growth
   if execution.HasField("gpu_memory_fraction"):
     config.gpu_options.per_process_gpu_memory_fraction = (

@@ -12,8 +12,8 @@ from mtl_graph.protos import training_pb2
 
 
 def build(loss: tf.Tensor, groups: Mapping[str, Sequence[tf.Variable]],
-          stop_gradients: Optional[Sequence[tf.Tensor]] = None
-          ) -> Dict[str, List[Optional[tf.Tensor]]]:
+          stop_gradients: Optional[Sequence[tf.Tensor]] = None,
+          where_ops_are: bool = False) -> Dict[str, List[Optional[tf.Tensor]]]:
   """Computes the gradients of a loss once and slices them by group.
 
   The pattern that the project exists for: `tf.gradients(loss, shared + a + b)`
@@ -23,6 +23,7 @@ def build(loss: tf.Tensor, groups: Mapping[str, Sequence[tf.Variable]],
     loss: The loss, shape `[]`.
     groups: Variables by group.
     stop_gradients: Tensors to hold constant, as `tf.gradients` takes them.
+    where_ops_are: Whether each op's gradient is computed on its device.
 
   Returns:
     A dict from group to its gradients, None where the loss does not reach the
@@ -30,7 +31,8 @@ def build(loss: tf.Tensor, groups: Mapping[str, Sequence[tf.Variable]],
   """
   concatenated = [v for variables in groups.values() for v in variables]
   return slice_by_group(
-      tf.gradients(loss, concatenated, stop_gradients=stop_gradients), groups)
+      tf.gradients(loss, concatenated, stop_gradients=stop_gradients,
+                   colocate_gradients_with_ops=where_ops_are), groups)
 
 
 def slice_by_group(flat: Sequence[Optional[tf.Tensor]],

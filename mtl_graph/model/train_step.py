@@ -1,7 +1,9 @@
 """One step of training: from a batch to the update of all groups."""
 
 import collections
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+import contextlib
+from typing import (Callable, ContextManager, Dict, List, NamedTuple, Optional,
+                    Sequence, Tuple)
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -96,9 +98,13 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   trained = {g.name: g for g in objective.groups}
   count, updates, names = training.accumulate_batches, [], []
 
+  devices = list(training.execution.device) or [None]
+
   def run(number):
-    return _run_batch(experiment, model, objective, batch_of(number), number,
-                      step, replica, updates, names)
+    places = [_Place(device, number * len(devices) + i) if device else
+              _Place(None, number) for i, device in enumerate(devices)]
+    return _run_batch(experiment, model, objective, batch_of, places, step,
+                      replica, updates, names)
 
   number = step if number is None else number
   start = number if count == 1 else number * count
@@ -118,7 +124,7 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
     return Step(train_op, tf.concat(fields, 0, name="report/all"),
                 Report(*[f.shape.as_list()[0] for f in fields]), tasks_of_group,
                 objective.tasks, names,
-                objective.batch_size * count * replica.workers)
+                objective.batch_size * count * len(devices) * replica.workers)
 
   if not replica.applies:
     nothing = tf.zeros([len(trained)])
@@ -193,33 +199,50 @@ def _count(applied, objective, model, fresh=None) -> tf.Operation:
   return optimizers.group([*applied, counted], model.global_step)
 
 
-def _run_batch(experiment, model, objective, batch, number, step, replica,
+class _Place(NamedTuple):
+  """Where a batch of a step is gone over, and its number."""
+  device: Optional[str]
+  number: tf.Tensor
+
+  def scope(self) -> ContextManager:
+    """Returns the scope of the ops of the batch."""
+    return tf.device(self.device) if self.device else contextlib.nullcontext()
+
+
+def _run_batch(experiment, model, objective, batch_of, places, step, replica,
                updates, names) -> accumulation.Pass:
-  """Goes forward and backward over one batch."""
+  """Goes forward over a batch, or one on each device, and backward."""
+  number = places[0].number
   tasks = [t for t in experiment.model.task if t.name in objective.tasks]
 
   def forward(moving):
-    network = graphs.forward(experiment, features_lib.Transformed(
-        batch.numbers, batch.ids), number, moving, wanted=objective.tasks,
-                             partitioner=model.partitioner)
-    return network, replica.share(losses.build(
-        experiment.model.task, network.logits, batch.labels, batch.weights),
-                                  step)
+    networks, found = [], []
+    for place in places:
+      with place.scope():
+        batch = batch_of(place.number)
+        networks.append(graphs.forward(
+            experiment, features_lib.Transformed(batch.numbers, batch.ids),
+            place.number, [] if networks else moving, wanted=objective.tasks,
+            partitioner=model.partitioner))
+        found.append(losses.build(experiment.model.task, networks[-1].logits,
+                                  batch.labels, batch.weights))
+    return networks, replica.share(task_losses_ops.together(found), step)
 
-  network, task_losses = forward(updates)
+  networks, task_losses = forward(updates)
   combined = weighting.build(
       objective.loss, tasks, task_losses, step, experiment.seed,
       model.remembered, model.trainable.get(
           outline.kernel_of(objective.loss.grad_norm, model.trainable)))
   updates += combined.updates
-  penalties = _penalties(experiment, model, objective, network)
+  penalties = _penalties(experiment, model, objective, networks)
   total = (tf.add_n([combined.loss, *penalties]) if penalties
            else combined.loss)
-  measured, values = _gate_use(network.gates)
+  measured, values = _gate_use([network.gates for network in networks])
   least_rows = _least_rows(experiment.training, objective.groups,
                            replica.is_remote)
   if objective.balancing is None:
-    gradients = gradients_lib.build(total, objective.variables)
+    gradients = gradients_lib.build(total, objective.variables,
+                                    where_ops_are=len(places) > 1)
   else:
     balanced = _balance(
         experiment, model, objective, combined,
@@ -281,16 +304,18 @@ def _least_rows(training, groups, on_the_way=False) -> Dict[str, int]:
   return found
 
 
-def _penalties(experiment, model, objective, network) -> List[tf.Tensor]:
+def _penalties(experiment, model, objective, networks) -> List[tf.Tensor]:
   """Returns what is added to the loss, scalars."""
   message = experiment.model
   # Those of a task that is merely read are for its own steps.
   others = [task.name for task in message.task
             if not task.no_loss and task.name not in objective.tasks]
   terms = weighting.penalties(model.outline.penalties, objective.variables)
-  terms += [p.value for p in network.penalties if not any(
+  found = [[p.value for p in network.penalties if not any(
       p.owner == task or variable_groups.own_scopes(task, [p.owner])
-      for task in others)]
+      for task in others)] for network in networks]
+  terms += (found[0] if len(networks) == 1 else
+            [tf.add_n(each) / len(networks) for each in zip(*found)])
   if message.HasField("soft_sharing"):
     terms += column_penalties.build(
         message.soft_sharing, task_graph.with_layers(message.task),
@@ -298,7 +323,7 @@ def _penalties(experiment, model, objective, network) -> List[tf.Tensor]:
   return terms
 
 
-def _gate_use(gates) -> Tuple[List[str], List[tf.Tensor]]:
+def _gate_use(of_batches) -> Tuple[List[str], List[tf.Tensor]]:
   """Returns the names of what measures how gates use experts, and vectors of it.
 
   Of each gate the mean weight of each expert, `<gate>/<expert>`, and the mean
@@ -306,9 +331,12 @@ def _gate_use(gates) -> Tuple[List[str], List[tf.Tensor]]:
   """
   values, names = [], []
   with tf.name_scope("gate_use"):
-    for scope, gate in gates.items():
+    for scope, gate in of_batches[0].items():
       prefix = scope.partition("gate/")[0]
-      use = expert_mixing.gate_use(tf.stop_gradient(gate.weights))
+      weights = gate.weights
+      if len(of_batches) > 1 and weights.shape.rank == 2:
+        weights = tf.concat([gates[scope].weights for gates in of_batches], 0)
+      use = expert_mixing.gate_use(tf.stop_gradient(weights))
       values += [use.mean, tf.reshape(use.entropy, [1])]
       names += [f"{scope}/{expert[len(prefix):]}" for expert in gate.experts]
       names.append(f"{scope}/entropy")

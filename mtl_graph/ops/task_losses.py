@@ -1,6 +1,7 @@
 """Means of losses over what is labelled: of a row, and of a batch."""
 
 import collections
+from typing import Dict, Mapping, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -39,6 +40,25 @@ def reduce(losses: tf.Tensor, weights: tf.Tensor,
                name)
   with tf.name_scope(name):
     return TaskLoss(tf.reduce_sum(weights * losses), tf.reduce_sum(weights))
+
+
+def together(batches: Sequence[Mapping[str, TaskLoss]],
+             name: str = "add_up_task_losses") -> Dict[str, TaskLoss]:
+  """Adds up the losses of several batches, and their weights apart.
+
+  Args:
+    batches: Of each batch, a `TaskLoss` by task.
+    name: Name scope of the op.
+
+  Returns:
+    A `TaskLoss` by task, of all their rows.
+  """
+  if len(batches) == 1:
+    return batches[0]
+  with tf.name_scope(name):
+    return collections.OrderedDict(
+        (task, TaskLoss(*[tf.add_n(list(each)) for each in zip(
+            *[batch[task] for batch in batches])])) for task in batches[0])
 
 
 def mean(task_loss: TaskLoss, name: str = "mean_task_loss") -> tf.Tensor:

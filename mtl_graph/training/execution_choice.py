@@ -53,14 +53,16 @@ class Choice:
       ConfigErrors: If a step cannot be built.
     """
     self._trace, self._rows, self._hooks = trace, rows, hooks
+    self._devices = list(message.device)
     self._graph = tf.get_default_graph()
     stated = training_pb2.Execution.Mode.Name(message.mode)
     self._is_auto, self._earlier = stated == "AUTO", earlier
-    self._is_open = self._is_auto and not hooks and earlier is None
+    one_by_one = bool(hooks or message.device)
+    self._is_open = self._is_auto and not one_by_one and earlier is None
     self._why_not = None
     mode = stated
     if self._is_auto:
-      mode = "SESSION" if hooks else earlier or "LOOP"
+      mode = "SESSION" if one_by_one else earlier or "LOOP"
     self._mode, self._traced = self._traced_as(mode)
 
   def _traced_as(self, mode) -> Tuple[str, Any]:
@@ -92,6 +94,8 @@ class Choice:
     notes = []
     if self._hooks:
       notes.append(f"within {', '.join(self._hooks.names)}")
+    if self._devices:
+      notes.append(f"on {', '.join(self._devices)}")
     if self._mode == "SESSION":
       return execution.SessionExecution(
           self._traced, schedule, session, self._rows, self._hooks), _noted(
@@ -124,7 +128,7 @@ class Choice:
     """The mode that AUTO has chosen, once started; None where it had no say."""
     if not self._is_auto:
       return None
-    return self._earlier if self._hooks else self._mode
+    return self._earlier if self._hooks or self._devices else self._mode
 
   def _compile(self, block, schedule, session) -> Optional[float]:
     """Compiles a block; returns the seconds it took, None if it cannot be."""

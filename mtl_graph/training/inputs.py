@@ -6,6 +6,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import outline
 from mtl_graph import row_sets
 from mtl_graph.data import batches
 from mtl_graph.data import cache
@@ -45,7 +46,7 @@ class Input(abc.ABC):
     if not isinstance(epoch, range):  # Else all rows, in their order.
       self._weights = self._weights[epoch]
     self._parts_of_tasks = parts
-    self._per_step = experiment.training.accumulate_batches
+    self._per_step = outline.batches_of_step(experiment.training)
 
   @abc.abstractmethod
   def load(self, session: tf.Session, batch: batches.Batch,

@@ -284,7 +284,7 @@ def plan(experiment: experiment_pb2.Experiment, rows: splits.Split,
   if not rows.sources or experiment.training.WhichOneof("mode") != "joint":
     return None
   counts = [part.stop - part.start for part in rows.sources.values()]
-  count = experiment.training.accumulate_batches * workers
+  count = outline.batches_of_step(experiment.training) * workers
   drawn = mixing.plan(
       experiment.data, counts, experiment.data.batch_size,
       num_steps(experiment, sum(counts), workers=workers) * count,
@@ -307,7 +307,7 @@ def num_steps(experiment: experiment_pb2.Experiment, rows: int,
     workers: How many workers each add a batch to a step.
   """
   training = experiment.training
-  batches = training.accumulate_batches * workers
+  batches = outline.batches_of_step(training) * workers
   rows_of_step = experiment.data.batch_size * batches
   steps = training.num_steps
   if training.HasField("num_epochs"):
@@ -350,7 +350,7 @@ def _limits(experiment, rows) -> Dict[str, int]:
     if own and all(s.at_end == data_pb2.TaskSource.STOP for s in own):
       parts = [rows.sources[source.name] for source in own]
       size = ((task.batch_size or experiment.data.batch_size)
-              * experiment.training.accumulate_batches)
+              * outline.batches_of_step(experiment.training))
       limits[task.name] = -(-sum(p.stop - p.start for p in parts) // size)
   return limits
 

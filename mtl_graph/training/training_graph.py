@@ -6,6 +6,7 @@ from typing import (Callable, Dict, List, Mapping, NamedTuple, Optional,
 
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import outline
 from mtl_graph.checkpoints import checkpoints as checkpoints_lib
 from mtl_graph.data import mixing
 from mtl_graph.data import splits
@@ -81,7 +82,7 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
           preparation.rows_of_tasks(experiment, rows, len(epoch)), plan,
           graphs.widths(experiment, model.transformed))
     lacking = [rows_in.may_lack_labels(one) for one in objectives]
-    count = experiment.training.accumulate_batches
+    count = outline.batches_of_step(experiment.training)
 
     def trace(mode):
       if mode != "SESSION":
@@ -130,7 +131,7 @@ def build(experiment: experiment_pb2.Experiment, rows: splits.Split,
 def _choice_of(member, experiment, model, objective, rows, may_lack_labels,
                hooks) -> cluster_execution.Choice:
   """Traces the one step of a member of a cluster."""
-  count = experiment.training.accumulate_batches
+  count = outline.batches_of_step(experiment.training)
   replica = member.join(model.global_step)
   step = _read(objective.counter)
   number = replica.number(step)

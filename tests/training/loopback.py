@@ -77,7 +77,7 @@ class Loopback:
       if line.startswith("worker 1: SESSION"):
         joined.set()
       elif "execution: SESSION" in line:
-        joined.wait(30)
+        joined.wait(120)
 
     threads = list(self._threads(experiment, folder, log))
     for thread in threads:
@@ -89,7 +89,7 @@ class Loopback:
           server=self._servers["worker", 0], **more)
     finally:
       for thread in threads:
-        thread.join(30)
+        thread.join(120)
     still = [thread for thread in threads if thread.is_alive()]
     if still:
       raise AssertionError(f"{len(still)} parts have not ended.")

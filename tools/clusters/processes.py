@@ -37,7 +37,7 @@ class LocalCluster:
       restart: Whether to start again what dies.
     """
     self._arguments, self._logs, self._restart = list(arguments), logs, restart
-    addresses = _free_addresses(ps + workers)
+    addresses = free_addresses(ps + workers)
     self._jobs = {"worker": addresses[:workers]}
     if ps:
       self._jobs["ps"] = addresses[workers:]
@@ -57,7 +57,7 @@ class LocalCluster:
           [sys.executable, "-m", "mtl_graph.train", *self._arguments],
           env={**os.environ, "TF_CONFIG": json.dumps(task)}, stdout=log,
           stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-          preexec_fn=_die_with_parent)
+          preexec_fn=die_with_parent)
 
   def log_of(self, name: str) -> str:
     """Returns the path of the log of a process."""
@@ -141,12 +141,13 @@ def not_done(seconds: float) -> str:
   return f"not done after {seconds:.0f} s"
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
   """Has the kernel end this process once its parent is gone."""
   ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _free_addresses(count: int) -> List[str]:
+def free_addresses(count: int) -> List[str]:
+  """Returns addresses of this machine that nobody listens at."""
   held = [socket.socket() for _ in range(count)]
   for one in held:
     one.bind(("127.0.0.1", 0))
