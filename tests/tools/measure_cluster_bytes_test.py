@@ -22,13 +22,13 @@ _ROW_BYTES = 4 * _DIMENSION + 4
 class MeasureClusterBytesTest(absltest.TestCase):
 
   def test_bytes_go_by_the_batch(self):
-    addresses = loopback.free_addresses(3)
-    jobs = {"worker": {0: addresses[0]}, "ps": dict(enumerate(addresses[1:]))}
-    servers = {(job, index): membership.start_server(
-        cluster.Cluster(jobs, job, index), tf.ConfigProto())
-               for job, some in jobs.items() for index in some}
-
     def measure(rows, batch_size):
+      # Servers of their own: variables outlive a run.
+      addresses = loopback.free_addresses(3)
+      jobs = {"worker": {0: addresses[0]}, "ps": dict(enumerate(addresses[1:]))}
+      servers = {(job, index): membership.start_server(
+          cluster.Cluster(jobs, job, index), tf.ConfigProto())
+                 for job, some in jobs.items() for index in some}
       folder = self.enter_context(tempfile.TemporaryDirectory())
       path = measure_cluster_bytes.write(
           folder, rows, _DIMENSION, batch_size,
