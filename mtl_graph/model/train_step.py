@@ -212,7 +212,6 @@ class _Place(NamedTuple):
 def _run_batch(experiment, model, objective, batch_of, places, step, replica,
                updates, names) -> accumulation.Pass:
   """Goes forward over a batch, or one on each device, and backward."""
-  number = places[0].number
   tasks = [t for t in experiment.model.task if t.name in objective.tasks]
 
   def forward(moving):
@@ -246,8 +245,8 @@ def _run_batch(experiment, model, objective, batch_of, places, step, replica,
   else:
     balanced = _balance(
         experiment, model, objective, combined,
-        [task_losses[task.name] for task in tasks], penalties, number,
-        least_rows)
+        [task_losses[task.name] for task in tasks], penalties,
+        places[0].number, least_rows)
     gradients = gradients_lib.slice_by_group(balanced.gradients,
                                              objective.variables)
     updates += balanced.updates
