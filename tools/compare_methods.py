@@ -4,8 +4,8 @@ On the census data all methods are compared, on Tox21 and MultiMNIST some, each
 beside the tasks trained by themselves on the same network. Every method has the
 same budget: three trials with seed 1, one for each of three learning rates, or,
 where task weights are to be chosen, for three draws of them at the rate that the
-plain sum has chosen. The one with the lowest delta-m on validation rows is trained with further seeds, and only its
-test metrics are looked at:
+plain sum has chosen. The one with the lowest delta-m on validation rows is
+trained with further seeds, and only its test metrics are looked at:
 
   delta-m = 100 / T sum_t (-1)^(higher is better) (M_t - B_t) / B_t
 
@@ -271,8 +271,8 @@ def _heading() -> List[str]:
       f"{machine['cores']} cores, {machine['system']}, Python "
       f"{machine['python']}, {packages}, commit "
       f"{commit.stdout.strip() or 'unknown'}. `python tools/compare_methods.py "
-      "--output_dir=docs/methods-runs` runs what has not been run, `--do=time` takes times and `--do=page` "
-      "writes this page. The methods are those of [methods.md](methods.md), "
+      "--output_dir=docs/methods-runs` runs what has not been run, "
+      "`--do=time` takes times and `--do=page` writes this page. The methods are those of [methods.md](methods.md), "
       "with the defaults of their fields.",
       "Every method has the same budget: three trials with seed 1, one for "
       "each learning rate; of tuned weights, three draws at the sum's rate, "

@@ -1,12 +1,13 @@
-"""Kills processes of clusters at random moments, and sees whether runs end well.
+"""Kills processes of clusters at random moments, and sees how runs end.
 
 Trains an experiment, without its exports, in a cluster on this machine, by each
-strategy: once undisturbed, then again and again, each time ending a parameter server, the chief
-or another worker by SIGKILL at a random moment of the run; it is started again.
-Each run must end at its last step (asynchronous: at most one step per worker
-beyond), within `--most_seconds` of the undisturbed run's time, with the metric as
-undisturbed within `--tolerance`; all processes must be gone 15 s after the last
-step, and none may be left. Prints a line for each run, and writes all of them to
+strategy: once undisturbed, then again and again, each time ending a parameter
+server, the chief or another worker by SIGKILL at a random moment of the run; it
+is started again. Each run must end at its last step (asynchronous: at most one
+step per worker beyond), within `--most_seconds` of the undisturbed run's time,
+with the metric as undisturbed within `--tolerance`; all processes must be gone
+15 s after the last step, and none may be left. Prints a line for each run, and
+writes all of them to
 `kill_cluster.md` and `kill_cluster.json` in the model_dir.
 """
 

@@ -225,8 +225,9 @@ class _Work:
       self.gradients[variable.op.name] = task_gradients.add(
           [each.get(variable.op.name) for each in found])
     for scope, members in self._parts.sets.items():
-      columns = [task_gradients.Column(v, [each.get(v.op.name) for each in found],
-                         v.op.name in self._sparse) for v in members]
+      columns = [task_gradients.Column(
+          v, [each.get(v.op.name) for each in found],
+          v.op.name in self._sparse) for v in members]
       columns = [c for c in columns if not c.empty]
       if self._message.WhichOneof("kind") == "graddrop":
         for column in columns:
@@ -261,9 +262,9 @@ class _Work:
       found.append([None if g is None else tf.convert_to_tensor(g)
                     for g in gradients[:len(border)]])
     if message.WhichOneof("kind") == "graddrop":
-      direction = [self._drop(task_gradients.stacked(column), f"border/{i}", tensor)
-                   for i, (tensor, column) in enumerate(zip(border, zip(*found)))
-                   ]
+      direction = [
+          self._drop(task_gradients.stacked(column), f"border/{i}", tensor)
+          for i, (tensor, column) in enumerate(zip(border, zip(*found)))]
     else:
       weights = self._weights_of(border, found)
       self._measure("", weights)
@@ -276,7 +277,8 @@ class _Work:
     """Returns weights by the gradients of the border or of what is behind."""
     message = self._message
     if message.at == message.REPRESENTATION:
-      columns = [task_gradients.Column(t, list(c), False) for t, c in zip(border, zip(*found))]
+      columns = [task_gradients.Column(tensor, list(column), False)
+                 for tensor, column in zip(border, zip(*found))]
     else:
       columns = None
 

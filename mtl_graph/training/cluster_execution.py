@@ -21,7 +21,8 @@ class ClusterExecution:
 
   def __init__(self, step: train_step.Step, number: tf.Tensor,
                after: tf.Tensor, batches: int, session: tf.Session,
-               rows: inputs.Input, member: membership.Member, at: int, hooks: Optional[hooks_lib.Hooks] = None):
+               rows: inputs.Input, member: membership.Member, at: int,
+               hooks: Optional[hooks_lib.Hooks] = None):
     """Prepares the calls.
 
     Args:
