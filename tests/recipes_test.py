@@ -98,6 +98,7 @@ def table(name):
 
 
 BASE, *FRAGMENTS = blocks("pbtxt")
+_NUMBERS = itertools.count()
 
 
 def merged(*fragments):
@@ -122,7 +123,8 @@ def claims(message, path=""):
     if field.message_type is None:
       found[where] = str(value)
     elif field.is_repeated:
-      found.update((f"{where}.{element.name}", str(element))
+      # Not twice, even if they are the same: the value is nobody else's.
+      found.update((f"{where}.{element.name}", next(_NUMBERS))
                    for element in value if hasattr(element, "name"))
     else:
       if field.containing_oneof is not None:
@@ -144,7 +146,7 @@ def gather(fragments):
     alone = (fragment.replaced or training.group or
              training.summaries.gradient_cosine or
              training.HasField("cluster") or
-             training.accumulate_batches > 1 or
+             training.accumulate_batches > 1 or training.execution.device or
              training.joint.loss.WhichOneof("kind") in (
                  "grad_norm", "smooth_chebyshev"))
     mine = claims(message)

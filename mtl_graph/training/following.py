@@ -193,7 +193,9 @@ class _Worker:
 def _with_own_cache(experiment, model_dir, cluster):
   """Returns an experiment whose rows on disk no other process writes."""
   if row_sets.is_streamed(experiment.data):
-    stated = experiment.data.input.cache_dir
-    experiment.data.input.cache_dir = os.path.join(
-        stated or os.path.join(model_dir, "cache"), f"worker-{cluster.index}")
+    stated, own = experiment.data.input.cache_dir, f"worker-{cluster.index}"
+    # The chief empties its own folder, in which nobody else may keep anything.
+    experiment.data.input.cache_dir = (
+        os.path.join(stated, own) if stated
+        else os.path.join(model_dir, f"cache-{own}"))
   return experiment

@@ -369,7 +369,9 @@ class _Run:
              "digests": self._digests, "experiment": self._state.experiment}
     finished = outcome.read(self._model_dir, basis)
     if finished is not None:
-      return outcome.confirm(self._model_dir, finished)
+      if self._member:  # Others look at the folder to see whether it is over.
+        outcome.confirm(self._model_dir)
+      return finished
     if self._state.courses:
       self._log("validation loss by task:\n"
                 + reporting.convergence_table(self._state.courses))

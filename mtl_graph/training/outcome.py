@@ -59,10 +59,9 @@ def write(model_dir: str, basis: Mapping[str, Any], result: Result) -> None:
                     _path(model_dir))
 
 
-def confirm(model_dir: str, result: Result) -> Result:
-  """Notes, for `is_over`, that a finished run still is; returns its result."""
+def confirm(model_dir: str) -> None:
+  """Notes, for `is_over`, that a finished run still is."""
   os.utime(_path(model_dir))
-  return result
 
 
 def is_over(model_dir: str, experiment: experiment_pb2.Experiment) -> bool:

@@ -120,7 +120,8 @@ class SessionConfigTest(parameterized.TestCase):
     unused = set()
     for field in training_pb2.Execution.DESCRIPTOR.fields:
       other = training_pb2.Execution(**{
-          field.name: not field.default_value
+          field.name: ["cpu:0", "cpu:1"] if field.is_repeated
+          else not field.default_value
           if field.cpp_type == field.CPPTYPE_BOOL else 1})
       if sessions.session_config(other) == default:
         unused.add(field.name)

@@ -3,6 +3,7 @@
 import collections
 import os
 import tempfile
+import threading
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -62,9 +63,13 @@ class StreamedClusterTest(parameterized.TestCase):
       config.override(experiment, assignment)
     fed = collections.defaultdict(list)  # Rows by worker and batch.
     real = cluster_execution.ClusterExecution._fed
+    both, started = threading.Barrier(2, timeout=120), set()
 
     def note(execution):
       values = real(execution)
+      if id(execution) not in started:  # Else one may be done before the other.
+        started.add(id(execution))
+        both.wait()
       fed[id(execution), int(values[-1])].append(values[0][:, 0].copy())
       return values
 
