@@ -9,6 +9,7 @@ from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import following
 from mtl_graph.training import loop
 from mtl_graph.training import membership
+from mtl_graph.training import waiting
 
 # What a process of a cluster ends in that should start anew.
 Lost = membership.Lost
@@ -43,8 +44,11 @@ def train(experiment: experiment_pb2.Experiment,
   elif cluster.job == "ps":
     following.serve(experiment, model_dir, cluster, log)
   elif cluster.is_chief:
-    loop.train(experiment, model_dir, arrays, allow_changes,
-               api.exporter(model_dir, log), log, profile=profile,
-               cluster=cluster)
+    try:
+      loop.train(experiment, model_dir, arrays, allow_changes,
+                 api.exporter(model_dir, log), log, profile=profile,
+                 cluster=cluster)
+    except waiting.Ended:
+      log("nothing left to do: the run is over, and the others have gone")
   else:
     following.train(experiment, model_dir, cluster, arrays, log)

@@ -8,8 +8,11 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import cluster as cluster_lib
 
-# What is announced once the run is over.
-ENDED = -1
+# What is announced once the run is over; what a worker of a ring announces that
+# comes when the others have begun, and would not let it in.
+ENDED, ASKED = -1, -2
+# Added to the number once all workers of a ring have begun.
+UNDER_WAY = 1
 # Seconds that a process waits for those that have not said that they leave.
 _STRAGGLERS = 8.0
 _LOOK_MS = 500

@@ -73,7 +73,7 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     TrainingError: If a loss or a gradient is not finite.
     Interrupted: If the run was asked to stop; it has saved.
     ProfilingError: If another profile is being recorded.
-    ClusterError, Lost: As `membership.taking_part`.
+    ClusterError, Lost, Ended: As `membership.taking_part`.
   """
   with contextlib.ExitStack() as stack:
     interruption = stack.enter_context(interruption_lib.Interruption())
@@ -86,7 +86,8 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
       log(late)
     hooks = hooks_lib.Hooks(hooks)
     member = cluster and stack.enter_context(membership.taking_part(
-        cluster, experiment.training, interruption, log, server))
+        cluster, experiment.training, interruption, log, server,
+        lambda: outcome.is_over(model_dir, experiment)))
     run = _Run(experiment, model_dir, arrays, interruption, log, hooks,
                exporter, member)
     stack.enter_context(run.session)
@@ -128,9 +129,8 @@ class _Run:
         hooks, self._saved and self._saved.get("execution"), member)
     self._model, self.rows = self._graph.model, self._graph.rows
     self._checkpoints = self._graph.checkpoints
-    open_session = member.open_session if member else sessions.open_session
-    self.session = open_session(self._model.graph,
-                                experiment.training.execution)
+    self.session = (member or sessions).open_session(
+        self._model.graph, experiment.training.execution)
     self._evaluator = evaluator_lib.Evaluator(self.session, self._model,
                                               experiment)
     self._summaries = summaries.Summaries(
@@ -369,7 +369,7 @@ class _Run:
              "digests": self._digests, "experiment": self._state.experiment}
     finished = outcome.read(self._model_dir, basis)
     if finished is not None:
-      if self._member:  # Others look at the folder to see whether it is over.
+      if self._member:  # Others look there to see whether it is over.
         outcome.confirm(self._model_dir)
       return finished
     if self._state.courses:
@@ -398,4 +398,3 @@ class _Run:
     with model_dir_lib.writing(self._model_dir):
       outcome.write(self._model_dir, basis, result)
     return result
-

@@ -197,6 +197,7 @@ class Member:
       self._log(f"waiting for {len(self.cluster.workers) - 1} workers")
       with self.with_others():
         self._session.run(self._broadcast, options=self.run_options())
+      self.control.announce(generation + control_lib.UNDER_WAY)
 
   def follow(self) -> None:
     """Waits until the chief has begun, and begins with it."""
@@ -208,11 +209,19 @@ class Member:
     waiting = waiting_lib.Waiting(
         f"chief at {address}", self._message.wait_seconds, self._log,
         self._interruption, self._is_over)
+    asked = False
     while True:
       generation = self.control.read()
       if generation == control_lib.ENDED:
         raise waiting_lib.Ended()
-      if generation:
+      if asked and not generation:  # Sessions know the server that has gone.
+        raise Lost(f"{waiting_lib.title(self.cluster.device)}: the chief has "
+                   "begun anew")
+      if generation and generation & control_lib.UNDER_WAY:
+        # The others may wait for what died in this one's place.
+        self.control.announce(control_lib.ASKED)
+        asked = True
+      elif generation and generation != control_lib.ASKED:
         break
       waiting.go_on()
     self._generation = generation
@@ -298,11 +307,14 @@ class Member:
         failing_since = None if state else failing_since or now
         if state == control_lib.ENDED:
           why = "ended"
-        elif state and state != self._generation and (
+        elif state and state & ~control_lib.UNDER_WAY != self._generation and (
             self.strategy != "asynchronous"):
           why = "the chief has begun anew"
         elif failing_since and now - failing_since > _PATIENCE:
           why = f"no answer for {_PATIENCE:.0f} s"
+      if self._is_ring and self.cluster.is_chief and (
+          self.control.read() == control_lib.ASKED):
+        why = "a worker has begun anew"
       if absence and self._generation:
         problem = absence.look()
         if problem:
@@ -332,9 +344,11 @@ def taking_part(cluster: cluster_lib.Cluster, training: training_pb2.Training,
     yield member
   except Exception as error:
     meant = member.explain(error)
-    # Whoever comes back goes on: the others wait. Else they need not.
+    # Whoever comes back goes on: the others wait. Else they need not. A chief
+    # who has found that the run is over has found nobody to tell.
     member.close(ended=not isinstance(
-        meant, (Lost, interruption_lib.Interrupted)))
+        meant, (Lost, interruption_lib.Interrupted)) and not (
+            cluster.is_chief and isinstance(meant, waiting_lib.Ended)))
     if meant is error:
       raise
     raise meant from error

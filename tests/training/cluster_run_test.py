@@ -8,9 +8,11 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import cluster
 from mtl_graph import config
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.training import loop
+from mtl_graph.training import waiting
 from tests import small_experiment
 from tests.training import loopback
 
@@ -91,6 +93,13 @@ class ClusterRunTest(parameterized.TestCase):
         lines.append)
     self.assertBetween(found.step, _STEPS, _STEPS + 1)
     self.assertRegex("\n".join(lines), r"worker 1 leaves after \d+ steps")
+    # A chief that dies on its way out finds no parameter server any more.
+    gone = cluster.Cluster({"ps": dict(enumerate(loopback.free_addresses(1))),
+                            "worker": self._servers.jobs["worker"]},
+                           "worker", 0)
+    with self.assertRaises(waiting.Ended):
+      loop.train(_experiment(8, "training.cluster={ asynchronous {} }"),
+                 "async", cluster=gone, server=self._servers.chief())
     again = loop.train(_experiment(8, f"training.num_steps={_STEPS + 5}"),
                        "async", log=lines.append)
     self.assertEqual(again.step, _STEPS + 5)

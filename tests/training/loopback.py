@@ -3,6 +3,8 @@
 import socket
 import threading
 
+import tensorflow.compat.v1 as tf
+
 from mtl_graph import cluster as cluster_lib
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import control as control_lib
@@ -47,6 +49,10 @@ class Loopback:
         (part.job, part.index): membership.start_server(
             part, membership.settings_of(part, training)) for part in parts}
 
+  def chief(self) -> tf.train.Server:
+    """Returns the server of the chief."""
+    return self._servers["worker", 0]
+
   def _threads(self, experiment, folder, log):
     for (job, index), server in self._servers.items():
       part = cluster_lib.Cluster(self.jobs, job, index)
@@ -86,7 +92,7 @@ class Loopback:
       found = loop.train(
           experiment, folder, log=log,
           cluster=cluster_lib.Cluster(self.jobs, "worker", 0),
-          server=self._servers["worker", 0], **more)
+          server=self.chief(), **more)
     finally:
       for thread in threads:
         thread.join(120)
