@@ -1,28 +1,20 @@
 """Tests of training in a cluster against training on one machine."""
 
-import os
-import tempfile
-
 from absl.testing import absltest
 from absl.testing import parameterized
-import numpy as np
-import tensorflow.compat.v1 as tf
 
 from mtl_graph import cluster
 from mtl_graph import config
-from mtl_graph.checkpoints import checkpoints
 from mtl_graph.training import loop
 from mtl_graph.training import waiting
-from tests import small_experiment
 from tests.training import loopback
+from tests.training import loopback_run
 
-# Masks of dropout are drawn by batch, of which a step has one or two.
-_TEXT = small_experiment.TEXT.replace("layer { dropout { rate: 0.1 } }", "")
 _STEPS = 100
 
 
 def _experiment(batch_size, *more):
-  experiment = config.parse(_TEXT)
+  experiment = config.parse(loopback_run.TEXT)
   experiment.evaluation.ClearField("early_stopping")
   for assignment in (f"data.batch_size={batch_size}",
                      f"training.num_steps={_STEPS}",
@@ -33,35 +25,12 @@ def _experiment(batch_size, *more):
   return experiment
 
 
-def _values(path):
-  reader = tf.train.load_checkpoint(path)
-  return {name: reader.get_tensor(name)
-          for name in reader.get_variable_to_shape_map()
-          if name != "run_state"}
-
-
-class ClusterRunTest(parameterized.TestCase):
+class ClusterRunTest(loopback_run.LoopbackRunTest):
 
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls._before, cls._folder = os.getcwd(), tempfile.TemporaryDirectory()
-    os.chdir(cls._folder.name)
-    small_experiment.write(".", _TEXT)
     cls._servers, cls._ring = loopback.Loopback(2), loopback.Loopback(0)
-
-  @classmethod
-  def tearDownClass(cls):
-    os.chdir(cls._before)
-    cls._folder.cleanup()
-    super().tearDownClass()
-
-  def _assert_equal(self, one, other):
-    one, other = _values(one), _values(other)
-    self.assertCountEqual(one, other)
-    for name, value in one.items():
-      np.testing.assert_allclose(other[name], value, rtol=0, atol=1e-5,
-                                 err_msg=name)
 
   # A batch of 8 lacks labels of a task now and then.
   @parameterized.named_parameters(
@@ -80,8 +49,7 @@ class ClusterRunTest(parameterized.TestCase):
         _experiment(8, f"training.cluster={{ {strategy} {{}} }}", *more),
         f"cluster-{self.id()}", lines.append)
     self.assertEqual(found.step, _STEPS)
-    self._assert_equal(checkpoints.newest(f"alone-{self.id()}"),
-                       checkpoints.newest(f"cluster-{self.id()}"))
+    self.assert_equal_runs(f"alone-{self.id()}", f"cluster-{self.id()}")
     self.assertIn(f"worker 1 leaves after {_STEPS} steps", lines)
     self.assertAlmostEqual(found.metrics["validation"]["click"]["loss"],
                            alone.metrics["validation"]["click"]["loss"], 5)
@@ -111,7 +79,7 @@ class ClusterRunTest(parameterized.TestCase):
         8, "training.cluster={ asynchronous { max_staleness: 0 } }",
         "training.num_steps=40"), "fresh", lines.append)
     self.assertGreaterEqual(found.step, 40)
-    self.assertEqual(_values(checkpoints.newest("fresh"))["global_step"],
+    self.assertEqual(loopback_run.values("fresh")["global_step"],
                      found.step)
 
 
