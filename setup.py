@@ -76,8 +76,9 @@ setuptools.setup(
         "serving": ["tensorflow-serving-api==2.21.0"],
         # Runs the tests: scikit-learn is the metrics' independent reference,
         # data frames come from pandas, a tool draws with matplotlib, requests
-        # are compared with TensorFlow Serving's own.
+        # are compared with TensorFlow Serving's own. What hangs is ended.
         "test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4",
+                 "pytest-timeout>=2.3,<3",
                  "scikit-learn>=1.5,<2", "grpcio-tools==1.76.0",
                  "pandas>=2.2,<4", "pyarrow>=17,<27", "matplotlib>=3.8,<4",
                  "tensorflow-serving-api==2.21.0"],

@@ -14,6 +14,7 @@ writes all of them to
 import json
 import os
 import random
+import shutil
 import sys
 from typing import Dict, List, NamedTuple
 
@@ -22,6 +23,8 @@ from absl import flags
 from mtl_graph import launching
 from tools.clusters import disturbed
 
+# Runs in a row that may be over before their moment has come.
+_TRIES = 10
 _STRATEGIES = ("asynchronous", "synchronous", "all_reduce")
 _FLAGS = flags.FlagValues()
 launching.experiment_flags(_FLAGS)
@@ -104,12 +107,10 @@ def _kill():
                  f"{usual.step}, {_FLAGS.metric} {usual.metric:.4f}"
                  + (f": {usual.problem}" if usual.problem else ""))
     print(lines[-1], flush=True)
-    while sum(run.strategy == strategy for run in runs) < count:
-      one = _disturb(strategy, len(runs), usual, steps, random_)
-      if one is not None:
-        runs.append(one)
-        print(f"{len(runs):3d} " + "  ".join(one.cells()), flush=True)
-        _write(lines, runs, sum(times.values()))
+    for _ in range(count):
+      runs.append(_disturb(strategy, len(runs), usual, steps, random_))
+      print(f"{len(runs):3d} " + "  ".join(runs[-1].cells()), flush=True)
+      _write(lines, runs, sum(times.values()))
   bad = sum(run.ran.problem is not None for run in runs)
   print(f"{len(runs) - bad} of {len(runs)} ended well")
   if bad:
@@ -117,18 +118,27 @@ def _kill():
 
 
 def _disturb(strategy, number, usual, steps, random_):
-  """Returns a disturbed run; None: it was over before anybody was killed."""
+  """Returns a disturbed run; one that is over before its moment is no such."""
   kinds = [kind for kind in _FLAGS.victim
            if kind != "ps" or strategy != "all_reduce"]
-  blow = disturbed.Blow(
-      random_.choice(disturbed.names(random_.choice(kinds), _FLAGS.ps,
-                                     _FLAGS.workers)),
-      random_.uniform(0, usual.seconds))
-  folder = f"{number + 1:02d}-{strategy}-{blow.victim}-{blow.moment:.0f}"
-  ran = _run(strategy, folder, usual.seconds + _FLAGS.most_seconds, blow)
-  if not ran.struck and not ran.problem:
+  for _ in range(_TRIES):
+    blow = disturbed.Blow(
+        random_.choice(disturbed.names(random_.choice(kinds), _FLAGS.ps,
+                                       _FLAGS.workers)),
+        random_.uniform(0, usual.seconds))
+    folder = f"{number + 1:02d}-{strategy}-{blow.victim}-{blow.moment:.0f}"
+    ran = _run(strategy, folder, usual.seconds + _FLAGS.most_seconds, blow)
+    if ran.struck or ran.problem:
+      return _judged(strategy, blow, ran, usual, steps)
     print(f"    {folder}: over before", flush=True)
-    return None
+    # A finished run is over at once when it is started again.
+    shutil.rmtree(os.path.join(_FLAGS.model_dir, folder))
+  raise flags.Error(f"--config: {strategy}: {_TRIES} runs in a row were over "
+                    "before anybody was killed; allowed: a longer run")
+
+
+def _judged(strategy, blow, ran, usual, steps):
+  """Returns a run with what is wrong with its end, if anything is."""
   beyond = _FLAGS.workers if strategy == "asynchronous" else 0
   off = ran.metric - usual.metric
   if not ran.problem and not steps <= ran.step <= steps + beyond:

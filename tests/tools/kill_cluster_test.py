@@ -17,6 +17,7 @@ from tests import small_experiment
 from tests.tools import fake_cluster
 from tools import kill_cluster
 from tools import local_cluster
+from tools.clusters import disturbed
 from tools.clusters import processes
 
 _KILL = ["kill", "--config=small.pbtxt", "--model_dir=out", "--metric=late/auc",
@@ -87,6 +88,33 @@ class ClusterToolsTest(absltest.TestCase):
         *_KILL, "--times=synchronous:1", "--victim=worker"])
     self.assertEqual(code, 1)
     self.assertIn("39 steps, not 40", out)
+
+  def test_a_run_that_is_over_before_its_moment_is_done_again(self):
+    whole, moments = disturbed.run, []
+
+    def run(*args):
+      # The first one that is to be disturbed ends before.
+      if args[-1] is not None:
+        moments.append(args[-1].moment)
+      return whole(*args[:-1], args[-1] and args[-1]._replace(
+          moment=30 if len(moments) == 1 else 0.2))
+
+    self.enterContext(absltest.mock.patch.object(disturbed, "run", run))
+    code, out, _ = _call(kill_cluster.main, [
+        *_KILL, "--times=synchronous:1", "--victim=worker"])
+    self.assertEqual((code, len(moments)), (0, 2), out)
+    self.assertIn("over before\n  1 synchronous  worker-1", out)
+
+  def test_a_run_too_short_to_be_disturbed(self):
+    whole = disturbed.run
+    self.enterContext(absltest.mock.patch.object(
+        disturbed, "run", lambda *args: whole(*args[:-1], None)))
+    self.enterContext(absltest.mock.patch.object(kill_cluster, "_TRIES", 2))
+    code, _, err = _call(kill_cluster.main, [
+        *_KILL, "--times=synchronous:1", "--victim=worker"])
+    self.assertEqual((code, err), (
+        2, "--config: synchronous: 2 runs in a row were over before anybody "
+        "was killed; allowed: a longer run\n"))
 
   def test_refusals(self):
     for flags, line in (
