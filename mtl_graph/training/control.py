@@ -1,5 +1,6 @@
 """What the processes of a cluster tell each other beside their steps."""
 
+import contextlib
 import time
 from typing import Callable, Optional, Sequence
 
@@ -16,6 +17,8 @@ UNDER_WAY = 1
 # Seconds that a process waits for those that have not said that they leave.
 _STRAGGLERS = 8.0
 _LOOK_MS = 500
+# Words that a queue holds, of all workers together.
+_MOST = 100_000
 # Within which a server answers, however busy the machine is.
 _ANSWER_MS = 30000
 
@@ -45,10 +48,14 @@ class Control:
             initializer=tf.zeros_initializer(), collections=["cluster"])
         self._read = self._state.read_value()
       self._rank = tf.placeholder(tf.int64, [])
+      with tf.device(center):
+        active = _queue("active")
+        self._say = active.enqueue(self._rank)
+        self._said, self._hear = active.size(), active.dequeue()
       self._leave = []
       for device in servers:
         with tf.device(device):
-          self._leave.append(_queue().enqueue(self._rank))
+          self._leave.append(_queue("left").enqueue(self._rank))
     self._session = tf.Session(target, graph=graph, config=tf.ConfigProto(
         device_filters=[own, *sorted({center, *servers})]))
     self._options = tf.RunOptions(timeout_in_ms=_ANSWER_MS)
@@ -71,13 +78,28 @@ class Control:
     except (tf.errors.OpError, RuntimeError):
       return None
 
+  def say_active(self, rank: int, active: bool) -> None:
+    """Tells the chief that a worker, whose rank is not 0, makes steps, or ends.
+    """
+    with contextlib.suppress(tf.errors.OpError, RuntimeError):
+      self._session.run(self._say, {self._rank: rank if active else -rank},
+                        options=self._options)
+
+  def wait_for_active(self) -> None:
+    """Waits, for a while, until no worker makes steps any more."""
+    active, began = set(), time.monotonic()
+    options = tf.RunOptions(timeout_in_ms=_LOOK_MS)
+    while self._session.run(self._said) or active and (
+        time.monotonic() - began < _STRAGGLERS):
+      with contextlib.suppress(tf.errors.DeadlineExceededError):
+        rank = int(self._session.run(self._hear, options=options))
+        (active.add if rank > 0 else active.discard)(abs(rank))
+
   def leave(self, rank: int) -> None:
     """Tells servers that a worker leaves; those that are gone need not know."""
     for op in self._leave:
-      try:
+      with contextlib.suppress(tf.errors.OpError, RuntimeError):
         self._session.run(op, {self._rank: rank}, options=self._options)
-      except (tf.errors.OpError, RuntimeError):
-        pass
 
   def close(self) -> None:
     """Closes the session."""
@@ -95,7 +117,7 @@ def wait_for_all(target: str, cluster: cluster_lib.Cluster,
       raise what ends this.
   """
   with tf.Graph().as_default() as graph, tf.device(cluster.device):
-    left = _queue().dequeue()
+    left = _queue("left").dequeue()
   there, chief_left = set(range(len(cluster.workers))), None
   with tf.Session(target, graph=graph, config=tf.ConfigProto(
       device_filters=[cluster.device])) as session:
@@ -113,5 +135,5 @@ def wait_for_all(target: str, cluster: cluster_lib.Cluster,
         chief_left = time.monotonic()
 
 
-def _queue():
-  return tf.FIFOQueue(1000, [tf.int64], [[]], shared_name="cluster/left")
+def _queue(name):
+  return tf.FIFOQueue(_MOST, [tf.int64], [[]], shared_name=f"cluster/{name}")

@@ -169,13 +169,14 @@ class _Worker:
     execution, description = self._graph.choice.start(None, session, step)
     self._log(f"worker {self._member.cluster.index}: {description}; joins at "
               f"step {step}")
-    while step < self._num_steps and not self._leaves(interruption):
-      some = execution.run(self._num_steps - step,
-                           lambda unused_steps: self._leaves(interruption))
-      ran += some
-      step += sum(one.passed for one in some)
-      failures.check(step, some[-1].report, execution.steps[0], self._model_dir)
-
+    with self._member.making_steps():
+      while step < self._num_steps and not self._leaves(interruption):
+        some = execution.run(self._num_steps - step,
+                             lambda unused_steps: self._leaves(interruption))
+        ran += some
+        step += sum(one.passed for one in some)
+        failures.check(step, some[-1].report, execution.steps[0],
+                       self._model_dir)
 
   def _leaves(self, interruption):
     """Returns whether to stop, as was asked for.

@@ -281,7 +281,8 @@ class _Run:
         self._exporting.export(self._step, self._saved_path, evaluated)
     bar.clear()
     if self._member:  # Others may have moved it meanwhile.
-      self._step = int(self.session.run(self._model.global_step))
+      self._step = self._member.settle(self._model.global_step,
+                                       self._num_steps)
     if self._saved_step != self._step:
       self._save()
     if self._step != self._first_step and self._step < self._num_steps and (

@@ -232,6 +232,26 @@ class Member:
       with self.with_others():
         self._session.run(self._broadcast, options=self.run_options())
 
+  @contextlib.contextmanager
+  def making_steps(self) -> Iterator[None]:
+    """Surrounds the steps of a worker, whom the chief waits for in the end."""
+    if self.strategy != "asynchronous":
+      yield
+      return
+    self.control.say_active(self.cluster.rank, True)
+    try:
+      yield
+    finally:
+      self.control.say_active(self.cluster.rank, False)
+
+  def settle(self, global_step: tf.Variable, last: int) -> int:
+    """Returns the global step, after the last one once nobody changes it."""
+    step = int(self._session.run(global_step))
+    if self.strategy == "asynchronous" and step >= last:
+      self.control.wait_for_active()
+      step = int(self._session.run(global_step))
+    return step
+
   def _load(self, variable, value):
     self._session.run(variable.initializer,
                       {variable.initializer.inputs[1]: value})

@@ -73,6 +73,11 @@ class _Worker:
       self._pushes = [op for op in self._graph.get_operations()
                       if op.name.startswith("hand_in")
                       and "AccumulatorApplyGradient" in op.type]
+      # The queue of what the chief tells of losses, which stays in it.
+      self._told = tf.raw_ops.QueueSizeV2(handle=next(
+          op.inputs[0] for op in self._graph.get_operations()
+          if op.name.startswith("share_losses")
+          and op.type == "QueueEnqueueV2"))
     self.session = tf.Session(server.target, graph=self._graph)
     self.session.run([w.initializer, replica.base.initializer,
                       replica.first.initializer])
@@ -84,6 +89,11 @@ class _Worker:
   def open(self):
     """Lets one gradient pass."""
     self.session.run(self._open)
+
+  def wait_to_be_told(self, step):
+    """Waits until the chief has said whose losses a step is of."""
+    while self.session.run(self._told) <= step:
+      pass
 
   def push(self, step):
     """Hands in what it has, as `run` does, and does not wait for the chief."""
@@ -117,6 +127,7 @@ class BackupWorkersTest(tf.test.TestCase):
       threads = [early.run(step, nothing)]
       chief.open()
       threads.append(chief.run(step, found))
+      late.wait_to_be_told(step)
       # The late one's gradient is there before that of who was in time.
       late.open()
       late.push(step)

@@ -83,9 +83,9 @@ def run(arguments: Sequence[str], folder: str, ps: int, workers: int,
     if blow is not None:
       problem = cluster.wait(blow.moment)
       if problem == processes.not_done(blow.moment):
-        at_step, struck = _step_of(cluster.log_of("worker-0")), time.time()
-        _strike(cluster, blow.victim)
-    if blow is None or struck:
+        at_step = _step_of(cluster.log_of("worker-0"))
+        struck = _strike(cluster, blow.victim)
+    if problem:
       problem = cluster.wait(most - (time.time() - began))
     ended = time.time()
     left = cluster.left_over()
@@ -110,11 +110,14 @@ def run(arguments: Sequence[str], folder: str, ps: int, workers: int,
 
 
 def _strike(cluster, victim):
-  some = cluster.processes if victim == "all" else [victim]
-  for name in list(some):
+  """Ends who still runs; returns when, or None: nobody did."""
+  struck = None
+  for name in list(cluster.processes) if victim == "all" else [victim]:
     if cluster.processes[name].poll() is None:
+      struck = struck or time.time()
       cluster.processes[name].send_signal(
           signal.SIGTERM if victim == "all" else signal.SIGKILL)
+  return struck
 
 
 def _step_of(log):

@@ -64,18 +64,26 @@ class LocalCluster:
     return os.path.join(self._logs, f"{name}.log")
 
   def failed(self) -> Optional[str]:
-    """Starts again what was killed; returns what has failed.
+    """Starts again what was killed; returns what has failed."""
+    problem = self._problem()
+    if problem:
+      return problem
+    for name, process in self.processes.items():
+      if process.poll():  # Neither running nor done.
+        self.restarted.append(name)
+        job, _, index = name.partition("-")
+        self._start(job, int(index))
+    return None
+
+  def _problem(self):
+    """Returns what has ended as it must not.
 
     Codes from 1 to 127 are final, as in Kubernetes.
     """
     for name, process in self.processes.items():
-      if not process.poll():  # Running, or done.
-        continue
-      if not self._restart or 0 < process.returncode < 128:
-        return f"{name} ended with {process.returncode}: {self.last_line(name)}"
-      self.restarted.append(name)
-      job, _, index = name.partition("-")
-      self._start(job, int(index))
+      code = process.poll()
+      if code and (not self._restart or 0 < code < 128):
+        return f"{name} ended with {code}: {self.last_line(name)}"
     return None
 
   def last_line(self, name: str) -> str:
@@ -120,7 +128,7 @@ class LocalCluster:
         late = [n for n, p in self.processes.items() if p.poll() is None]
         return f"{', '.join(late)} runs {GRACE:.0f} s after the chief has ended"
       time.sleep(_LOOK)
-    return None
+    return self._problem()
 
   def stop(self) -> None:
     """Ends whatever runs: kindly, and after a while by force."""

@@ -76,7 +76,7 @@ def read_tox21(path: str) -> Splits:
 
 def read_multimnist(path: str) -> Splits:
   """Makes pairs of the digits of a folder; no digit trains and is tested."""
-  with _made("make_multimnist", f"--input_dir={path}", "--train_pairs=20000",
+  with _made("make_multimnist", f"--input_dir={path}", "--train_pairs=40000",
              "--validation_pairs=10000") as folder:
     train, held_out = (_arrays(folder, split) for split in _SPLITS[:2])
   half = len(held_out["left"]) // 2
@@ -115,17 +115,16 @@ DATASETS = {
         "at one kernel, and no kernel is of all experts: one of eight stands "
         "for them, which is no fair picture of the method."),
     "tox21": Dataset(
-        "tox21", read_tox21, 0.001, 300, "trunk/dense/kernel",
+        "tox21", read_tox21, 0.003, 300, "trunk/dense/kernel",
         {"": ("auc", True)},
         "Twelve assays (AUC), most molecules with labels of some, split by "
         "scaffold."),
     "multimnist": Dataset(
-        "multimnist", read_multimnist, 0.003, 150, "trunk/dense/kernel",
+        "multimnist", read_multimnist, 0.003, 600, "trunk/dense/kernel",
         {"": ("accuracy", True)},
-        "Two digits on one image (accuracy); 20,000 pairs to train on, 5,000 "
+        "Two digits on one image (accuracy); 40,000 pairs to train on, 5,000 "
         "each to choose by and to test on, of digits that no pair of training "
-        "has. Rows and steps are few, one pass, for all alike: the machine was "
-        "shared."),
+        "has."),
 }
 
 
