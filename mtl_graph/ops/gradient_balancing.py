@@ -13,10 +13,56 @@ from mtl_graph.ops import gradient_products
 # is rounding of a float32 Gramian.
 _LEAST_EIGENVALUE = 1e-6
 
+# Steps that make of XLA's eigenvectors such as LAPACK's, and how far apart
+# eigenvalues must be for their vectors to be turned: so many times what the
+# turn is made of, in relation to the larger, and beyond rounding.
+_REFINEMENTS = 3
+_LEAST_GAPS = (4.0, 1e-4, 1e-13)
+
 # How large a fair share may be, in units of what the task with most to gain
 # would have alone; where gradients cancel, shares know no bound.
 _MAX_FAIR_SHARE = 1e3
 _MAX_FAIR_STEPS = 60
+
+
+def _eigen(matrix):
+  """Returns eigenvalues and eigenvectors of a symmetric matrix of about 1.
+
+  XLA stops where elements beside the diagonal are a millionth of the largest
+  eigenvalue, which the least may be as well. With `R = I - V' V`, `S = V' A V`
+  and `e = diag(S) / diag(V' V)`, a step takes `V + V E` in place of `V`, where
+
+  ```
+    E_ij = (S_ij + e_j R_ij) / (e_j - e_i)
+  ```
+
+  or `R_ij / 2` on the diagonal and where eigenvalues are too close to be told
+  apart; what is wrong with `V` is squared by it. See "Iterative Refinement for
+  Symmetric Eigenvalue Decomposition" by Ogita and Aishima (Japan Journal of
+  Industrial and Applied Mathematics 35, 2018).
+
+  Args:
+    matrix: Shape `[T, T]`, float64.
+
+  Returns:
+    Eigenvalues, shape `[T]`, whose order is not quite certain where they are
+    close, and eigenvectors in columns, shape `[T, T]`.
+  """
+  values, vectors = tf.linalg.eigh(matrix)
+  identity = tf.eye(matrix.shape.as_list()[0], dtype=matrix.dtype)
+  times, relative, absolute = _LEAST_GAPS
+  for _ in range(_REFINEMENTS):
+    lacks = identity - tf.matmul(vectors, vectors, transpose_a=True)
+    inside = tf.matmul(vectors, tf.matmul(matrix, vectors), transpose_a=True)
+    values = tf.linalg.diag_part(inside) / (1 - tf.linalg.diag_part(lacks))
+    gaps = values - values[:, tf.newaxis]
+    turns = inside + values * lacks
+    sizes = tf.maximum(relative * tf.abs(values), absolute)
+    apart = tf.abs(gaps) > tf.maximum(
+        times * tf.abs(turns), tf.maximum(sizes, sizes[:, tf.newaxis]))
+    vectors += tf.matmul(vectors, tf.where(
+        apart, tf.math.divide_no_nan(turns, gaps), lacks / 2))
+  return values, vectors
 
 
 def _equal_shares(of):
@@ -24,7 +70,7 @@ def _equal_shares(of):
 
   Returns `x` with `C x = 1`, float64, shape `[T]`, 0 for absent tasks.
   """
-  values, vectors = tf.linalg.eigh(of.cosines)
+  values, vectors = _eigen(of.cosines)
   parts = tf.linalg.matvec(vectors, of.present, transpose_a=True)
   parts /= tf.maximum(values, _LEAST_EIGENVALUE)
   return tf.linalg.matvec(vectors, parts) * of.present
@@ -131,9 +177,6 @@ def aligned_mtl_weights(
   below `T * rank_tolerance` times the largest are left out: with it, what only
   a task contributes whose gradient is a few thousand times shorter than the
   longest. With "min" such a gradient, if it is kept, makes all steps small.
-  XLA's eigenvectors are good to about a millionth of the largest eigenvalue:
-  compiled, weights are as exact as elsewhere if lengths differ by up to a
-  factor of 100, and some were off by a percent where they differed by more.
   With gradients of a shared representation this is Aligned-MTL-UB.
 
   Args:
@@ -156,23 +199,25 @@ def aligned_mtl_weights(
     # Only for its checks: lengths matter here.
     num_tasks = gradient_products.cosines(gramian, op=name).norms.shape[0]
     products = tf.cast(tf.stop_gradient(gramian), tf.float64)
-    # Their scale changes no weight, but XLA does not come to an end with
-    # eigenvalues of a millionth.
+    # Their scale changes no weight.
     products = tf.math.divide_no_nan(
         products, tf.reduce_max(tf.linalg.diag_part(products)))
-    values, vectors = tf.linalg.eigh(products)
-    kept = values > values[-1] * (int(num_tasks) * rank_tolerance)
+    values, vectors = _eigen(products)
+    kept = values > tf.reduce_max(values) * (int(num_tasks) * rank_tolerance)
     zeros = tf.zeros_like(values)
     if scale == "rmse":
       size = tf.math.divide_no_nan(
           tf.reduce_sum(tf.where(kept, values, zeros)),
           tf.reduce_sum(tf.cast(kept, tf.float64)))
     else:
-      left_out = tf.reduce_sum(tf.cast(tf.logical_not(kept), tf.int32))
+      number = tf.reduce_sum(tf.cast(tf.logical_not(kept), tf.int32))
       if scale == "median":
-        left_out += (num_tasks - left_out - 1) // 2
-      # If all are left out, they are all zero.
-      size = values[tf.minimum(left_out, num_tasks - 1)]
+        number += (num_tasks - number - 1) // 2
+      # The largest of those that no more are below: XLA would compile anew for
+      # each place at which `values` is sliced. If all are left out, all are 0.
+      below = tf.reduce_sum(
+          tf.cast(values < values[:, tf.newaxis], tf.int32), 1)
+      size = tf.reduce_max(tf.where(below <= number, values, zeros))
     factors = tf.where(kept, tf.sqrt(size / tf.where(
         kept, values, tf.ones_like(values))), zeros)
     sums = tf.reduce_sum(vectors, 0)
