@@ -33,6 +33,13 @@ class Cluster(NamedTuple):
             for index, address in sorted(self.jobs.get(job, {}).items())}
 
   @property
+  def addresses(self) -> Dict[str, str]:
+    """Addresses of all processes, by device."""
+    return {f"/job:{job}/task:{index}": address
+            for job, some in self.jobs.items()
+            for index, address in some.items()}
+
+  @property
   def ps(self) -> List[str]:
     """Devices of the parameter servers."""
     return [f"/job:ps/task:{index}" for index in sorted(self.jobs.get("ps", {}))]

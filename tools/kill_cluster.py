@@ -6,9 +6,12 @@ server, the chief or another worker by SIGKILL at a random moment of the run; it
 is started again. Each run must end at its last step (asynchronous: at most one
 step per worker beyond), within `--most_seconds` of the undisturbed run's time,
 with the metric as undisturbed within `--tolerance`; all processes must be gone
-15 s after the last step, and none may be left. Prints a line for each run, and
-writes all of them to
-`kill_cluster.md` and `kill_cluster.json` in the model_dir.
+15 s after the last step, none may be left, and no log may hold a traceback.
+Where all are asked to end, by SIGTERM, they must do so within 15 s, with exit
+code 143 (or by the signal, while they start), and once all are started again
+the chief must go on from no earlier step than its log had come to. Prints a
+line for each run, and writes all of them to `kill_cluster.md` and
+`kill_cluster.json` in the model_dir.
 """
 
 import json
@@ -49,8 +52,9 @@ flags.DEFINE_integer("seed", 0, "Seed of victims and moments.",
                      flag_values=_FLAGS)
 flags.mark_flags_as_required(["metric", "model_dir"], flag_values=_FLAGS)
 
-_HEAD = ("strategy", "killed", "after, s", "at step", "run, s", "last step to "
-         "end, s", "steps", "metric", "off by", "found")
+_HEAD = ("strategy", "killed", "after, s", "at step", "all ended within, s",
+         "went on from", "run, s", "last step to end, s", "steps", "metric",
+         "off by", "found")
 
 
 class _Disturbed(NamedTuple):
@@ -64,7 +68,8 @@ class _Disturbed(NamedTuple):
     """Returns the cells of the run's line."""
     ran = self.ran
     return (self.strategy, self.blow.victim, f"{self.blow.moment:.1f}",
-            str(ran.at_step), f"{ran.seconds:.1f}",
+            str(ran.at_step), f"{ran.ended_within:.1f}",
+            str(ran.went_on_from), f"{ran.seconds:.1f}",
             f"{ran.after_last_step:.1f}", str(ran.step), f"{ran.metric:.4f}",
             f"{self.off:+.4f}", ran.problem or "well")
 

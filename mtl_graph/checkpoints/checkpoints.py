@@ -12,6 +12,13 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph.model import partitions
 
+# Lines of TensorFlow's errors before the one that says what is wrong, and what
+# that begins with where it is one of several.
+_NO_REASON = re.compile(r"Graph execution error:|={5,}|"
+                        r"(?:[A-Z_]+: )?From /job:\S+|"
+                        r"\d+ root error\(s\) found\.?")
+_ONE_OF_SEVERAL = re.compile(r"^\(\d+\) (?:[A-Z_]+: )?")
+
 
 class CheckpointError(Exception):
   """A checkpoint that is missing or cannot be used."""
@@ -334,8 +341,10 @@ def _cannot(path, error):
 
 def reason_of(error: Exception) -> str:
   """Returns the line of an error that says what is wrong."""
-  text = getattr(error, "message", None) or str(error)
-  # TensorFlow puts it behind the trace of the op that failed.
-  behind = re.search(r"Node: '[^']*'\n(.+)", text)
-  return (behind.group(1) if behind
-          else text.strip().split("\n")[0]).rstrip(".")
+  text = (getattr(error, "message", None) or str(error)).strip()
+  # TensorFlow puts it behind the traces of the ops that failed.
+  behind = re.split(r"^Node: '[^']*'$", text, flags=re.MULTILINE)[-1]
+  lines = [line.strip() for line in behind.splitlines() if line.strip()]
+  found = next((line for line in lines if not _NO_REASON.fullmatch(line)),
+               text.partition("\n")[0])
+  return _ONE_OF_SEVERAL.sub("", found).rstrip(".")

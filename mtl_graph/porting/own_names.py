@@ -2,7 +2,7 @@
 
 import functools
 import types
-from typing import Dict, Optional
+from typing import Callable, Dict, Optional
 
 from mtl_graph.porting import replacements
 
@@ -56,6 +56,34 @@ def find(name: str) -> Optional[str]:
           return ".".join([home.__name__, *parts[length:]])
         break
   return None
+
+
+def is_installed(target: str, find: Callable[[str], bool]) -> bool:
+  """Returns whether a target of the table can be taken.
+
+  Args:
+    target: The target.
+    find: Tells of a name of TensorFlow, without `tf.`, whether it is there.
+  """
+  parts = target.split(".")
+  if not all(part.isidentifier() for part in parts):
+    return True  # Words.
+  if parts[0] == "tf" and len(parts) > 1:
+    return find(target[len("tf."):])
+  if parts[0] == "mtl_graph":
+    for length in range(len(parts), 0, -1):
+      module = _modules().get(".".join(parts[:length]))
+      if module is not None:
+        return _has(module, parts[length:])
+    return False
+  return True
+
+
+@functools.lru_cache(None)
+def _modules() -> Dict[str, types.ModuleType]:
+  """Returns the modules that a target of the table may be of, by name."""
+  from mtl_graph.model import lazy_adam
+  return {home.__name__: home for home in (*_homes().values(), lazy_adam)}
 
 
 def note(target: str) -> str:

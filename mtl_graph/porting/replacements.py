@@ -1,8 +1,7 @@
 """What to take in place of a name that is gone."""
 
-import pkgutil
 import re
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
 from mtl_graph.porting import contrib_names
 from mtl_graph.porting import replaced_names
@@ -111,20 +110,3 @@ def spellings(name: str) -> Iterator[str]:
   if parts[1:2] == ["slim"] and len(parts) == 3:
     yield ".".join(["contrib", "layers", parts[2]])
     yield ".".join(["contrib", "framework", parts[2]])
-
-
-def is_installed(target: str, find: Callable[[str], bool]) -> bool:
-  """Returns whether a target can be taken.
-
-  Args:
-    target: The target.
-    find: Tells of a name of TensorFlow, without `tf.`, whether it is there.
-  """
-  if re.fullmatch(r"tf(\.\w+)+", target):
-    return find(target[len("tf."):])
-  if re.fullmatch(r"mtl_graph(\.\w+)+", target):
-    try:
-      pkgutil.resolve_name(target)
-    except (ImportError, AttributeError):
-      return False
-  return True

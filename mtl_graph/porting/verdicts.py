@@ -155,7 +155,7 @@ class Judge:
 
   def _replaced(self, line, found):
     target = next((t for t in line.targets
-                   if replacements.is_installed(t, self._has)), None)
+                   if own_names.is_installed(t, self._has)), None)
     note = f" ({line.note})" if line.note and line.targets else ""
     if target is None:
       return "gone", found, line.note, ""

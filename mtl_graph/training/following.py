@@ -21,6 +21,7 @@ from mtl_graph.training import membership
 from mtl_graph.training import outcome
 from mtl_graph.training import preparation
 from mtl_graph.training import rows as rows_lib
+from mtl_graph.training import servers
 from mtl_graph.training import training_graph
 from mtl_graph.training import waiting as waiting_lib
 
@@ -48,7 +49,7 @@ def serve(experiment: experiment_pb2.Experiment, model_dir: str,
     Interrupted: If it was asked to stop.
   """
   with interruption_lib.Interruption() as interruption:
-    server = server or membership.start_server(cluster, tf.ConfigProto())
+    server = server or servers.start(cluster, tf.ConfigProto())
     log(f"parameter server {cluster.index} at {cluster.address}")
     control.wait_for_all(server.target, cluster, _Chief(
         experiment, model_dir, cluster, interruption, log).is_gone)

@@ -10,7 +10,6 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import cluster as cluster_lib
 from mtl_graph import config
-from mtl_graph.checkpoints import sessions
 from mtl_graph.model import partitions
 from mtl_graph.model import placement
 from mtl_graph.model import replicas
@@ -18,6 +17,8 @@ from mtl_graph.protos import cluster_pb2
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import control as control_lib
 from mtl_graph.training import interruption as interruption_lib
+from mtl_graph.training import lost_peers
+from mtl_graph.training import servers as servers_lib
 from mtl_graph.training import waiting as waiting_lib
 
 # Seconds between two looks at the cluster, that a look may fail, and that a
@@ -71,8 +72,8 @@ class Member:
     self._interruption, self._is_over = interruption, is_over
     self.replica: Optional[replicas.Replica] = None
     self._is_ring = self.strategy == "all_reduce"
-    self._config = settings_of(cluster, training)
-    self._server = server or start_server(cluster, self._config)
+    self._config = servers_lib.settings_of(cluster, training)
+    self._server = server or servers_lib.start(cluster, self._config)
     # Not before: a server's settings are those of all its sessions, and what
     # the chief announces must be seen from others.
     self._config.isolate_session_state = self._is_ring
@@ -146,11 +147,11 @@ class Member:
     """
     del execution
     if not self._is_ring:
-      servers = self.cluster.jobs["ps"]
+      addresses = self.cluster.addresses
       waiting_lib.wait_for(
-          {device: servers[int(device.rpartition(":")[2])]
-           for device in self.cluster.ps}, self._message.wait_seconds,
-          self._log, self._interruption, self._is_over)
+          {device: addresses[device] for device in self.cluster.ps},
+          self._message.wait_seconds, self._log, self._interruption,
+          self._is_over)
     self._session = tf.Session(self._server.target, graph=graph,
                                config=self._config)
     self._watch = threading.Thread(target=self._look, daemon=True)
@@ -279,8 +280,7 @@ class Member:
       return self._why
     if self._why == "ended" or self._reads_ended():
       return waiting_lib.Ended()
-    reason = self._why or (getattr(cause, "message", None) or str(cause)
-                           ).strip().splitlines()[0]
+    reason = self._why or lost_peers.explain(cause, self.cluster)
     return Lost(f"{waiting_lib.title(self.cluster.device)}: lost the cluster: "
                 f"{reason}")
 
@@ -373,37 +373,6 @@ def taking_part(cluster: cluster_lib.Cluster, training: training_pb2.Training,
       raise
     raise meant from error
   member.close(ended=True)
-
-
-def settings_of(cluster: cluster_lib.Cluster,
-                training: training_pb2.Training
-                ) -> tf.ConfigProto:
-  """Returns the settings of the server of a process that trains."""
-  config_ = sessions.session_config(training.execution)
-  # A session of several processes has no pool of its own; the server's is.
-  del config_.session_inter_op_thread_pool[:]
-  config_.inter_op_parallelism_threads = training.execution.inter_op_threads
-  if training.cluster.WhichOneof("strategy") == "all_reduce":
-    config_.experimental.collective_group_leader = cluster.chief.replace(
-        "/task", "/replica:0/task")
-  return config_
-
-
-def start_server(cluster: cluster_lib.Cluster, settings: tf.ConfigProto):
-  """Starts the server of a process, which lives as long as the process.
-
-  Raises:
-    ClusterError: If it cannot be bound to its address.
-  """
-  try:
-    return tf.train.Server(tf.train.ClusterSpec(cluster.jobs),
-                           job_name=cluster.job, task_index=cluster.index,
-                           config=settings)
-  except tf.errors.OpError as error:
-    raise waiting_lib.ClusterError(
-        f"{cluster.address}: found that {waiting_lib.title(cluster.device)} "
-        f"cannot be started there: {str(error).splitlines()[0]}; allowed: a "
-        "free address of this machine") from error
 
 
 def check(cluster: cluster_lib.Cluster, message: cluster_pb2.Cluster) -> None:

@@ -143,7 +143,7 @@ class TableTest(absltest.TestCase):
       return INSTALLED.has(inner) or tf_keras_names.has(inner)
     for line in replacements.Table().lines():
       if line.targets:
-        self.assertTrue(any(replacements.is_installed(target, has)
+        self.assertTrue(any(own_names.is_installed(target, has)
                             for target in line.targets), line)
         for target in line.targets:
           if target.startswith("tf."):

@@ -8,7 +8,7 @@ from where it was saved, and others that wait for it.
 import os
 
 _TRAIN = '''
-import json, os, sys, time
+import json, os, signal, sys, time
 argument = dict(a[2:].split("=", 1) for a in sys.argv[1:] if "model_dir" in a)
 folder, task = argument["model_dir"], json.loads(os.environ["TF_CONFIG"])["task"]
 with open("behaviour.json") as file:
@@ -20,6 +20,14 @@ if name in behaviour["fail"]:
   sys.exit(behaviour["fail"][name])
 saved = os.path.join(folder, "saved")
 step = int(open(saved).read()) if os.path.exists(saved) else 0
+if name in behaviour["asked"]:
+  code = behaviour["asked"][name]
+  signal.signal(signal.SIGTERM, signal.SIG_IGN if code is None else
+                lambda *unused: sys.exit(code))
+print(behaviour["say"].get(name, ""), flush=True)
+if step and name == "worker-0":
+  step -= behaviour["lost"]
+  print(f"going on from step {step}", flush=True)
 while name != "worker-0" and not os.path.exists(
     os.path.join(folder, "finished.json")):
   time.sleep(0.01)

@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import tempfile
 
@@ -24,10 +25,28 @@ _KILL = ["kill", "--config=small.pbtxt", "--model_dir=out", "--metric=late/auc",
          "--set=training.num_steps=40", "--seed=5"]
 
 
-def _behave(steps=40, auc=0.7, fail=(), stay=()):
+def _behave(steps=40, auc=0.7, stay=(), lost=0, **more):
   with open("behaviour.json", "w", encoding="utf-8") as file:
-    json.dump({"steps": steps, "auc": auc, "fail": dict(fail),
-               "stay": list(stay)}, file)
+    json.dump({"steps": steps, "auc": auc, "stay": list(stay), "lost": lost,
+               **{what: more.get(what, {}) for what in ("fail", "asked", "say")}
+               }, file)
+
+
+def _strike_all():
+  """Returns a run in which all are asked to end once the chief makes steps."""
+  real, waits = processes.LocalCluster.wait, []
+
+  def wait(cluster, seconds):
+    waits.append(seconds)
+    while len(waits) == 1:
+      with open(cluster.log_of("worker-0"), encoding="utf-8") as log:
+        if "step 9/" in log.read():
+          return processes.not_done(seconds)
+    return real(cluster, seconds)
+
+  with absltest.mock.patch.object(processes.LocalCluster, "wait", wait):
+    return disturbed.run(["--flag"], "run", 1, 2, "late/auc", 60,
+                         disturbed.Blow("all", 0))
 
 
 def _forget():
@@ -115,6 +134,27 @@ class ClusterToolsTest(absltest.TestCase):
     self.assertEqual((code, err), (
         2, "--config: synchronous: 2 runs in a row were over before anybody "
         "was killed; allowed: a longer run\n"))
+
+  def test_all_that_are_asked_to_end_go_on_together(self):
+    ran = _strike_all()
+    self.assertEqual((ran.problem, ran.step, ran.struck), (None, 40, True))
+    self.assertCountEqual(ran.restarted, ["ps-0", "worker-0", "worker-1"])
+    self.assertGreaterEqual(ran.went_on_from, 9)
+    self.assertGreaterEqual(ran.at_step, 9)
+    self.assertBetween(ran.ended_within, 0, processes.GRACE)
+
+  def test_ends_that_are_no_good(self):
+    for behaviour, problem in (
+        ({"lost": 5}, r"went on from step \d+, though \d+ were done"),
+        ({"asked": {"worker-1": 0}}, "worker-1 ended with 0 after SIGTERM: .*"),
+        ({"asked": {"ps-0": None}}, "ps-0 runs 1 s after SIGTERM"),
+        ({"say": {"worker-1": "Traceback (most recent call last):"}},
+         "the log of worker-1 holds a traceback")):
+      with self.subTest(problem), absltest.mock.patch.object(
+          processes, "GRACE", 1.0):
+        shutil.rmtree("run", ignore_errors=True)
+        _behave(**behaviour)
+        self.assertRegex(_strike_all().problem, f"^{problem}$")
 
   def test_refusals(self):
     for flags, line in (

@@ -9,7 +9,7 @@ from absl.testing import absltest
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import cluster
-from mtl_graph.training import membership
+from mtl_graph.training import servers
 from tests.training import loopback
 from tools import measure_cluster_bytes
 
@@ -26,7 +26,7 @@ class MeasureClusterBytesTest(absltest.TestCase):
       # Servers of their own: variables outlive a run.
       addresses = loopback.free_addresses(3)
       jobs = {"worker": {0: addresses[0]}, "ps": dict(enumerate(addresses[1:]))}
-      servers = {(job, index): membership.start_server(
+      started = {(job, index): servers.start(
           cluster.Cluster(jobs, job, index), tf.ConfigProto())
                  for job, some in jobs.items() for index in some}
       folder = self.enter_context(tempfile.TemporaryDirectory())
@@ -34,7 +34,7 @@ class MeasureClusterBytesTest(absltest.TestCase):
           folder, rows, _DIMENSION, batch_size,
           ["training.cluster.min_bytes_per_part=4096"])
       return measure_cluster_bytes.measure(
-          path, os.path.join(folder, "run"), jobs, 20, servers["worker", 0])
+          path, os.path.join(folder, "run"), jobs, 20, started["worker", 0])
 
     small, large = measure(10_000, 64), measure(200_000, 64)
     more = measure(200_000, 512)

@@ -10,7 +10,7 @@ from mtl_graph.protos import training_pb2
 from mtl_graph.training import control as control_lib
 from mtl_graph.training import following
 from mtl_graph.training import loop
-from mtl_graph.training import membership
+from mtl_graph.training import servers as servers_lib
 
 
 def free_addresses(count):
@@ -46,8 +46,8 @@ class Loopback:
              for job, some in self.jobs.items() for index in some
              if job == "ps" or index < started]
     self._servers = {
-        (part.job, part.index): membership.start_server(
-            part, membership.settings_of(part, training)) for part in parts}
+        (part.job, part.index): servers_lib.start(
+            part, servers_lib.settings_of(part, training)) for part in parts}
 
   def chief(self) -> tf.train.Server:
     """Returns the server of the chief."""

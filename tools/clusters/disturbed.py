@@ -10,10 +10,11 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from tools.clusters import processes
 
-# Who may be ended, and by which signal. All get SIGTERM, as machines that are
-# taken away give it.
+# Who may be ended, by SIGKILL. All get SIGTERM, as machines that are taken away
+# give it, have to end by themselves, and are started again together.
 VICTIMS = ("ps", "chief", "worker", "evaluator", "all")
-_STEP = re.compile(r"step (\d+)/\d+")
+_STEP = re.compile(r"^step (\d+)/\d+", re.MULTILINE)
+_WENT_ON = re.compile(r"^going on from step (\d+)$", re.MULTILINE)
 
 
 class Blow(NamedTuple):
@@ -39,6 +40,8 @@ class Ran(NamedTuple):
     at_step: The step that the log had come to at the blow.
     struck: Whether there was somebody left to end.
     restarted: Names of the processes that were started again.
+    ended_within: Seconds that all took to end, where all were asked to.
+    went_on_from: The step that the chief went on from when it was back.
   """
   problem: Optional[str]
   seconds: float
@@ -48,6 +51,8 @@ class Ran(NamedTuple):
   at_step: int = 0
   struck: bool = False
   restarted: Tuple[str, ...] = ()
+  ended_within: float = float("nan")
+  went_on_from: int = 0
 
 
 def names(kind: str, ps: int, workers: int) -> List[str]:
@@ -77,52 +82,86 @@ def run(arguments: Sequence[str], folder: str, ps: int, workers: int,
   cluster = processes.LocalCluster(
       [*arguments, f"--model_dir={folder}"], os.path.join(folder, "logs"), ps,
       workers, evaluator=evaluator, restart=True)
-  began, at_step, struck = time.time(), 0, None
+  chief = cluster.log_of("worker-0")
+  began, at_step, struck, within = time.time(), 0, None, float("nan")
   try:
-    problem = "not done"
+    problem, goes_on = None, True
     if blow is not None:
       problem = cluster.wait(blow.moment)
-      if problem == processes.not_done(blow.moment):
-        at_step = _step_of(cluster.log_of("worker-0"))
-        struck = _strike(cluster, blow.victim)
-    if problem:
+      goes_on = problem == processes.not_done(blow.moment)
+    if blow is not None and goes_on:
+      at_step = _last(_STEP, chief)
+      struck, problem, within = _strike(cluster, blow.victim)
+    if goes_on and not problem:
       problem = cluster.wait(most - (time.time() - began))
     ended = time.time()
-    left = cluster.left_over()
+    with_traceback, left = cluster.with_traceback(), cluster.left_over()
+    if not problem and with_traceback:
+      problem = f"the log of {with_traceback} holds a traceback"
     if not problem and left:
       problem = f"{len(left)} processes outlive the run"
   finally:
     cluster.stop()
   if not problem and cluster.left_over():
     problem = "processes outlive their end"
+  # The chief, of all that are asked to end, saves all it has.
+  went_on = _last(_WENT_ON, chief)
+  if not problem and blow and blow.victim == "all" and went_on < at_step:
+    problem = f"went on from step {went_on}, though {at_step} were done"
   result = _result(folder)
   if result is None:
     return Ran(problem or "left no finished.json", ended - began,
                at_step=at_step, struck=bool(struck),
-               restarted=tuple(cluster.restarted))
+               restarted=tuple(cluster.restarted), ended_within=within,
+               went_on_from=went_on)
   after = ended - _last_step(folder, result["step"], struck or 0)
   if not problem and after > processes.GRACE:
     problem = f"ends {after:.1f} s after its last step"
   task, _, name = metric.partition("/")
   return Ran(problem, ended - began, after, result["step"],
              result["metrics"]["validation"][task][name], at_step, bool(struck),
-             tuple(cluster.restarted))
+             tuple(cluster.restarted), within, went_on)
 
 
 def _strike(cluster, victim):
-  """Ends who still runs; returns when, or None: nobody did."""
-  struck = None
-  for name in list(cluster.processes) if victim == "all" else [victim]:
-    if cluster.processes[name].poll() is None:
-      struck = struck or time.time()
-      cluster.processes[name].send_signal(
-          signal.SIGTERM if victim == "all" else signal.SIGKILL)
-  return struck
+  """Ends who still runs.
+
+  Returns:
+    When, or None: nobody did; what was wrong with how all ended that were asked
+    to, and within how many seconds they did.
+  """
+  began = time.time()
+  if victim == "all":
+    problem = _ask_all(cluster)
+    over = cluster.processes["worker-0"].returncode == 0
+    return None if over else began, problem, time.time() - began
+  if cluster.processes[victim].poll() is not None:
+    return None, None, float("nan")
+  cluster.processes[victim].kill()
+  return began, None, float("nan")
 
 
-def _step_of(log):
+def _ask_all(cluster):
+  """Asks all to end; returns what is wrong with how they did, or nothing."""
+  late = cluster.terminate()
+  if late:
+    return f"{', '.join(late)} runs {processes.GRACE:.0f} s after SIGTERM"
+  codes = {name: process.returncode
+           for name, process in cluster.processes.items()}
+  if not codes["worker-0"]:
+    return None  # The run was over.
+  for name, code in codes.items():
+    # Without a word only before anything was done that there is a word on.
+    if code not in (128 + signal.SIGTERM, -signal.SIGTERM):
+      return (f"{name} ended with {code} after SIGTERM: "
+              f"{cluster.last_line(name)}")
+  return None
+
+
+def _last(pattern, log):
+  """Returns the last number that a log has in such a line, or 0."""
   with open(log, encoding="utf-8", errors="replace") as file:
-    found = _STEP.findall(file.read())
+    found = pattern.findall(file.read())
   return int(found[-1]) if found else 0
 
 

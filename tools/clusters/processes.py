@@ -130,18 +130,32 @@ class LocalCluster:
       time.sleep(_LOOK)
     return self._problem()
 
-  def stop(self) -> None:
-    """Ends whatever runs: kindly, and after a while by force."""
+  def terminate(self) -> List[str]:
+    """Asks all that run to end, and waits; returns who does not in time."""
     for process in self.processes.values():
       if process.poll() is None:
         process.terminate()
-    began = time.monotonic()
-    for process in self.processes.values():
+    began, late = time.monotonic(), []
+    for name, process in self.processes.items():
       try:
         process.wait(max(GRACE - (time.monotonic() - began), 0.01))
       except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        late.append(name)
+    return late
+
+  def stop(self) -> None:
+    """Ends whatever runs: kindly, and after a while by force."""
+    for name in self.terminate():
+      self.processes[name].kill()
+      self.processes[name].wait()
+
+  def with_traceback(self) -> Optional[str]:
+    """Returns the first process whose log holds a traceback, if one does."""
+    for name in self.processes:
+      with open(self.log_of(name), encoding="utf-8", errors="replace") as log:
+        if "Traceback (most recent call last)" in log.read():
+          return name
+    return None
 
 
 def not_done(seconds: float) -> str:
