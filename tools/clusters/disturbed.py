@@ -106,7 +106,7 @@ def run(arguments: Sequence[str], folder: str, ps: int, workers: int,
     problem = "processes outlive their end"
   # The chief, of all that are asked to end, saves all it has.
   went_on = _last(_WENT_ON, chief)
-  if not problem and blow and blow.victim == "all" and went_on < at_step:
+  if not problem and struck and blow.victim == "all" and went_on < at_step:
     problem = f"went on from step {went_on}, though {at_step} were done"
   result = _result(folder)
   if result is None:
