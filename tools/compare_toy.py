@@ -1,25 +1,29 @@
-"""Draws where each gradient balancing goes on a surface of two tasks.
+"""Trains the surface of two tasks by each method and draws where it goes.
 
 The surface is the two-dimensional one of Liu et al. 2021, "Conflict-Averse
 Gradient Descent for Multi-task Learning", appendix, also that of Navon et al.
 2022, "Multi-Task Learning as a Bargaining Game", section 6.1: for theta_2 > 0
 both losses have a steep valley of their own, where gradients conflict and
-differ in length; for theta_2 < 0 each is a bowl. Its formula is in
-protos/examples/two_valleys.py; two_valleys.pbtxt is an experiment on it.
+differ in length; for theta_2 < 0 each is a bowl.
 
-Each method starts from the three points of the first paper and moves by Adam.
-Prints how far the mean loss at the end is above the least one, and writes a
-picture. These losses fall below 0, which most weightings do not allow: only
-balancings are compared, and MoCo, which scales gradients by losses, sees them
-20 higher.
+What is trained is the experiment protos/examples/two_valleys.pbtxt, with each
+method in its `training.joint` and from each of the three starts of the first
+paper: a run of its own for each, as Adam's steps depend on where it has been.
+Losses are 20 higher than in the papers, since most weightings need losses above
+0. Prints where each run ends and how far the mean loss there is above the
+least one, and writes a picture if asked to.
+
+A run of 100,000 steps takes some 5 to 15 seconds, half of which XLA compiles,
+all 81 of them a quarter of an hour on two busy cores. With --ledger, what has
+been run is kept in a file and not run again.
 """
 
 import os
 import sys
-from typing import Dict, List, NamedTuple, Sequence
+import tempfile
+from typing import Dict, List, Sequence
 
 from absl import flags
-from google.protobuf import text_format
 import numpy as np
 
 # Run as a script, only the folder of this file is on the path.
@@ -28,162 +32,95 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from mtl_graph import launching
 
 launching.start_tensorflow()
-import tensorflow as tf2
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import api
 from mtl_graph.evaluation import tables
-from mtl_graph.model import balancing_methods
-from mtl_graph.ops import gradient_surgery
-from mtl_graph.protos import balancing_pb2
+from mtl_graph.protos import experiment_pb2
 from protos.examples import two_valleys
+from tools.comparing import ledger
+from tools.comparing import methods
 
 _FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string("method", [], "Methods; unset: all.",
                           flag_values=_FLAGS)
-flags.DEFINE_integer("steps", 100_000, "Steps of each.", lower_bound=1,
+flags.DEFINE_integer("steps", 100_000, "Steps of each run.", lower_bound=1,
                      flag_values=_FLAGS)
 flags.DEFINE_float("learning_rate", 0.001, "Of Adam.", lower_bound=0,
                    flag_values=_FLAGS)
 flags.DEFINE_string("picture", None, "Where to write a picture.",
                     flag_values=_FLAGS)
+flags.DEFINE_string("ledger", None, "Where to keep what has been run.",
+                    flag_values=_FLAGS)
 
 STARTS = ((-8.5, 7.5), (-8.5, -5.0), (9.0, 9.0))
-PLAIN = "sum"
-# The fields of a GradientBalancing message by name of the method.
-METHODS = {PLAIN: "", **{
-    field.name: f"{field.name} {{}}" for field in
-    balancing_pb2.GradientBalancing.DESCRIPTOR.oneofs_by_name["kind"].fields}}
-# FairGrad with alpha 1 is Nash-MTL.
-METHODS["fairgrad"] = "fairgrad { alpha: 2 }"
-_POINTS = 100  # Of a path.
+# The two tasks are each other's mirror image, which leaves no weights to tune;
+# and the place is its own representation, so that a method is the same there.
+_LEFT_OUT = (methods.TUNED, methods.SCHEDULE, "MGDA-UB", "Aligned-MTL-UB")
+METHODS = [name for name in methods.METHODS if name not in _LEFT_OUT]
+_EXPERIMENT = os.path.join(os.path.dirname(two_valleys.__file__),
+                           "two_valleys.pbtxt")
+_PLACE = "trunk/python/place"  # The variable.
+_POINTS = 25  # Of a path.
 
 
-class State(NamedTuple):
-  """What changes from step to step.
-
-  Attributes:
-    place: The two parameters, shape `[2]`.
-    first: Adam's mean of gradients, shape `[2]`.
-    second: Adam's mean of their squares, shape `[2]`.
-    memory: What the method remembers, by name.
-    tracked: What it keeps of each gradient, shape `[2, 2]`; none if nothing.
-  """
-  place: tf.Tensor
-  first: tf.Tensor
-  second: tf.Tensor
-  memory: Dict[str, tf.Tensor]
-  tracked: List[tf.Tensor]
-
-
-def losses(place: tf.Tensor) -> tf.Tensor:
-  """Computes both losses.
-
-  Args:
-    place: The parameters, shape `[..., 2]`.
-
-  Returns:
-    The losses, shape `[..., 2]`.
-  """
-  # Each comes twice, as the example's tasks estimate two numbers.
-  return tf.stack([two_valleys.height(tf.constant(optimum), place)[..., 0]
-                   for optimum in two_valleys.OPTIMA.values()], -1)
-
-
-def start(method: str, place: Sequence[float]) -> State:
-  """Returns what a method begins with, in NumPy."""
-  kind = _message(method).WhichOneof("kind")
-  zeros = np.zeros(2, np.float32)
-  return State(np.array(place, np.float32), zeros, zeros,
-               balancing_methods.starts(kind, 2),
-               [np.zeros([2, 2], np.float32)]
-               if kind in balancing_methods.TRACKING else [])
-
-
-def _message(method):
-  return text_format.Parse(METHODS[method], balancing_pb2.GradientBalancing())
-
-
-def move(method: str, state: State, step: tf.Tensor, rate: float) -> State:
-  """Makes one step of Adam along a method's direction.
+def experiment_of(method: str, start: Sequence[float], steps: int, rate: float
+                  ) -> experiment_pb2.Experiment:
+  """Returns the experiment of a run.
 
   Args:
     method: One of `METHODS`.
-    state: Where it is.
-    step: Number of the step from 0, int64 scalar.
-    rate: The learning rate.
-
-  Returns:
-    Where it is then.
-  """
-  message = _message(method)
-  kind = message.WhichOneof("kind")
-  both = losses(state.place)
-  gradients = [tf.gradients(loss, state.place)[0] for loss in tf.unstack(both)]
-  memory, tracked = state.memory, state.tracked
-  if kind is None:
-    direction = tf.add_n(gradients)
-  elif kind == "graddrop":
-    direction = gradient_surgery.graddrop_direction(tf.stack(gradients), 1, step)
-  else:
-    found = balancing_methods.find(message, balancing_methods.Seen(
-        [[gradient] for gradient in gradients], both + 20.0, tf.ones([2]), step,
-        1, memory, tracked))
-    memory, tracked = {**memory, **found.memory}, found.tracked
-    direction = tf.linalg.matvec(
-        tf.concat([tf.stack(some) for some in found.gradients], 0),
-        found.weights, transpose_a=True)
-  first = 0.9 * state.first + 0.1 * direction
-  second = 0.999 * state.second + 0.001 * direction ** 2
-  count = tf.cast(step + 1, tf.float32)
-  scale = rate * tf.sqrt(1 - 0.999 ** count) / (1 - 0.9 ** count)
-  return State(state.place - scale * first / (tf.sqrt(second) + 1e-8), first,
-               second, memory, tracked)
-
-
-def paths(method: str, steps: int, rate: float,
-          starts: Sequence[Sequence[float]] = STARTS) -> np.ndarray:
-  """Follows a method from each start.
-
-  Args:
-    method: One of `METHODS`.
+    start: Where from, two numbers.
     steps: How many steps.
     rate: The learning rate.
-    starts: Where from, N places.
+  """
+  place = "model.hard_sharing.trunk.layer[0].python"
+  overrides = [
+      f"training.joint={{ {methods.METHODS[method].text} }}",
+      f"{place}.argument[name=x].number={start[0]}",
+      f"{place}.argument[name=y].number={start[1]}",
+      f"training.num_steps={steps}", f"training.log_every_steps={steps}",
+      f"training.default_optimizer.adam.learning_rate.constant={rate}",
+      f"training.checkpoint={{ every_steps: {_stride(steps)} "
+      f"keep: {_POINTS + 1} }}",
+      "training.execution={ mode: XLA steps_per_block: 1000 }",
+      "training.summaries.enabled=false"]
+  if method == "GradNorm":
+    overrides.append(f"training.joint.loss.grad_norm.kernel={_PLACE}")
+  experiment = api.experiment_of(_EXPERIMENT, overrides)
+  experiment.ClearField("serving")
+  return experiment
+
+
+def _stride(steps):
+  return -(-steps // _POINTS)
+
+
+def walk(method: str, start: Sequence[float], steps: int, rate: float
+         ) -> np.ndarray:
+  """Follows a method from a start; for the arguments see `experiment_of`.
 
   Returns:
-    Some places on the way, first and last among them, shape `[N, M, 2]`.
+    Some places on the way, first and last among them, shape `[N, 2]`.
   """
-  stride = -(-steps // _POINTS)
-  first = start(method, starts[0])
-
-  def walk(step, *values):
-    state = tf.nest.pack_sequence_as(first, values)
-    _, state = tf.while_loop(
-        lambda i, unused: i < step + stride,
-        lambda i, state: (i + 1, move(method, state, i, rate)), [step, state])
-    return tf.nest.flatten(state)
-
-  found = []
-  with tf.Graph().as_default(), tf.Session() as session:
-    inputs = [tf.placeholder(tf.int64, [])] + [
-        tf.placeholder(tf.float32, value.shape)
-        for value in tf.nest.flatten(first)]
-    call = session.make_callable(
-        tf2.function(walk, jit_compile=True)(*inputs), inputs)
-    for place in starts:
-      values, places = tf.nest.flatten(start(method, place)), [place]
-      for step in range(0, steps, stride):
-        values = call(step, *values)
-        places.append(tf.nest.pack_sequence_as(first, values).place)
-      found.append(places)
-  return np.array(found)
+  experiment = experiment_of(method, start, steps, rate)
+  stride, places = _stride(steps), [start]
+  with tempfile.TemporaryDirectory() as folder:
+    api.train(experiment, model_dir=folder, log=lambda line: None,
+              allow_python=[two_valleys.__name__])
+    for step in [*range(stride, steps, stride), steps]:
+      places.append(tf.train.load_variable(f"{folder}/model.ckpt-{step}",
+                                           _PLACE))
+  return np.array(places)
 
 
 def mean_loss(places: np.ndarray) -> np.ndarray:
   """Returns the mean of both losses at places of shape `[..., 2]`."""
   with tf.Graph().as_default(), tf.Session() as session:
-    return session.run(tf.reduce_mean(losses(
-        tf.constant(places, tf.float32)), -1))
+    # Each comes twice, as the example's tasks estimate two numbers.
+    losses = [two_valleys.height(tf.constant(optimum), tf.constant(
+        places, tf.float32))[..., 0] for optimum in two_valleys.OPTIMA.values()]
+    return session.run(tf.add_n(losses) / len(losses))
 
 
 def grid() -> np.ndarray:
@@ -201,23 +138,38 @@ def _compare():
   for name in _FLAGS.method:
     if name not in METHODS:
       raise flags.Error(f"--method: '{name}' is none of {', '.join(METHODS)}")
-  chosen, found = _FLAGS.method or list(METHODS), {}
+  with tempfile.TemporaryDirectory() as folder:
+    kept = ledger.Ledger(_FLAGS.ledger or os.path.join(folder, "toy.jsonl"))
+    found = {name: _walks(name, kept) for name in _FLAGS.method or METHODS}
   least = mean_loss(grid()).min()
-  lines = [["method"] + [f"from {place}" for place in STARTS]]
-  for name in chosen:
-    found[name] = paths(name, _FLAGS.steps, _FLAGS.learning_rate)
-    ends = found[name][:, -1]
+  lines = [["method"] + [f"from {start}" for start in STARTS]]
+  for name, walked in found.items():
+    ends = np.array([places[-1] for places in walked])
     lines.append([name] + [
-        f"({place[0]:.2f}, {place[1]:.2f}) {loss - least:+.3f}"
-        for place, loss in zip(ends, mean_loss(ends))])
-  print(f"where each ends, and its mean loss there less the least, {least:.3f}")
+        f"({end[0]:.2f}, {end[1]:.2f}) {loss - least:+.3f}"
+        for end, loss in zip(ends, mean_loss(ends))])
+  print(f"where each ends after {_FLAGS.steps:,} steps, and its mean loss "
+        f"there less the least, {least:.3f}")
   print(tables.align(lines))
   if _FLAGS.picture:
     _draw(found, _FLAGS.picture)
     print(f"wrote {_FLAGS.picture}")
 
 
-def _draw(found, path):
+def _walks(method: str, kept: ledger.Ledger) -> List[np.ndarray]:
+  """Returns a method's places from each start, followed now or before."""
+  found = []
+  for start in STARTS:
+    key = {"method": method, "joint": methods.METHODS[method].text,
+           "start": start, "steps": _FLAGS.steps, "rate": _FLAGS.learning_rate}
+    if kept.find(key) is None:
+      kept.add(key, {"places": walk(method, start, _FLAGS.steps,
+                                    _FLAGS.learning_rate).tolist()})
+    found.append(np.array(kept.find(key)["places"]))
+  return found
+
+
+def _draw(found: Dict[str, List[np.ndarray]], path: str) -> None:
   """Draws each method's paths over the mean loss."""
   import matplotlib  # pylint: disable=import-outside-toplevel
   matplotlib.use("Agg")
@@ -232,9 +184,9 @@ def _draw(found, path):
   for axis, (name, walked) in zip(axes.flat, found.items()):
     axis.contour(places[..., 0], places[..., 1], heights, 12, linewidths=0.4,
                  cmap="Greys_r")
-    for places_of in walked:
-      axis.plot(*places_of.T, linewidth=1.2)
-      axis.plot(*places_of[-1], "k*", markersize=5)
+    for each in walked:
+      axis.plot(*each.T, linewidth=1.2)
+      axis.plot(*each[-1], "k*", markersize=5)
     axis.set_title(name, fontsize=8)
     axis.tick_params(labelsize=6)
   figure.tight_layout()
