@@ -18,7 +18,6 @@ from mtl_graph.data import batches
 from mtl_graph.evaluation import details
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import tables
-from mtl_graph.model import averages
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import exporting
 from mtl_graph.training import failures
@@ -30,12 +29,12 @@ from mtl_graph.training import outcome
 from mtl_graph.training import preparation
 from mtl_graph.training import profiling
 from mtl_graph.training import reporting
+from mtl_graph.training import restoring
 from mtl_graph.training import rows as rows_lib
 from mtl_graph.training import run_state
 from mtl_graph.training import stopping
 from mtl_graph.training import summaries
 from mtl_graph.training import training_graph
-from mtl_graph.training import warm_start
 
 
 def train(experiment: experiment_pb2.Experiment, model_dir: str,
@@ -143,23 +142,10 @@ class _Run:
 
   def start(self, changes, allow_changes):
     """Initializes or restores, and loads the training rows into the graph."""
-    sessions.initialize(self.session)
-    self._checkpoints.recover()
     path = self._path
-    if path is not None and changes:
-      fresh = self._checkpoints.restore_matching(self.session, path)
-      self._start_averages_anew(fresh)
-      self._log(f"restored {path} under a changed experiment; "
-                f"{len(fresh)} variables start anew"
-                + (": " + ", ".join(fresh) if fresh else ""))
-    elif path is not None:
-      self._checkpoints.restore(self.session, path)
-    elif self._experiment.training.warm_start:
-      restored = warm_start.restore(
-          self._experiment.training.warm_start, self._checkpoints, self.session)
-      self._start_averages_anew(restored.fresh)
-      for line in warm_start.describe(restored):
-        self._log(line)
+    restoring.restore(
+        self.session, self._model, self._checkpoints, path, bool(changes),
+        self._experiment.training.warm_start, self._log)
     self._batches, self._digests = rows_lib.transform(
         self._parsed, self._evaluator, self.session)
     self._state = run_state.RunState(config.to_text(self._experiment),
@@ -214,11 +200,6 @@ class _Run:
       self._best_is_stale = saved["best"]["value"] is not None
     if saved.get("schedule"):
       self._schedule.take_up(saved["schedule"], same=not changes)
-
-  def _start_averages_anew(self, fresh):
-    """Sets averages that were not restored to the variables that were."""
-    with self._model.graph.as_default():
-      self.session.run(averages.start_anew(self._model.averaged, fresh))
 
   def _introduce(self, path, execution):
     for line in reporting.introduction(
