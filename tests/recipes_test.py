@@ -1,6 +1,5 @@
 """Runs what docs/recipes.md shows: each fragment, table, command and script."""
 
-import collections
 import contextlib
 import glob
 import importlib
@@ -10,7 +9,6 @@ import itertools
 import json
 import os
 import pathlib
-import re
 import shlex
 import sys
 import tempfile
@@ -26,34 +24,9 @@ from mtl_graph import config
 from mtl_graph import outline
 from mtl_graph import python_functions
 from mtl_graph import validation
-from mtl_graph.protos import cluster_pb2
 from mtl_graph.protos import experiment_pb2
-from mtl_graph.protos import layers_pb2
-from mtl_graph.protos import model_pb2
-from mtl_graph.protos import optimizers_pb2
+from tests import recipes_page as page
 
-ROOT = pathlib.Path(__file__).absolute().parent.parent
-PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-METHODS = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-
-# title: the last words in bold, or heading, before the block.
-# replaced: field paths that go before the fragment comes.
-# saved: the name under which the page saves it, or None.
-Block = collections.namedtuple("Block", ["title", "text", "replaced", "saved"])
-
-# Fields that no recipe and no example sets.
-EXCEPTIONS = {
-    # Named in a sentence, beside `Mixing.stated` and `Mixing.temperature`.
-    "Mixing.proportional", "Mixing.uniform",
-    # As `Categorical.vocabulary_file`.
-    "Multiclass.vocabulary_file", "Multilabel.vocabulary_file",
-    "Ordinal.vocabulary_file",
-}
-# Values of enums that the page does not name.
-UNNAMED = {
-    # Errors.
-    "FORM_UNSPECIFIED", "GOAL_UNSPECIFIED",
-}
 # What the log of a run says where a recipe had an effect.
 IN_LOG = {
     "Rows to leave out.": r"train [\d,]+ \([\d,]+ dropped",
@@ -67,52 +40,7 @@ IN_LOG = {
     "Metrics": r"validation by city:",
     "No joint loss.": r"loss clicked \S+ spent \S+ \|",
 }
-
-
-def blocks(language):
-  """Returns the blocks of the page in a language."""
-  found = []
-  for match in re.finditer(rf"^```{language}\n(.*?)^```", PAGE,
-                           re.MULTILINE | re.DOTALL):
-    titles = re.findall(r"^\*\*(.+?)\*\*|^##+ (.+)$", PAGE[:match.start()],
-                        re.MULTILINE)
-    text = match[1]
-    replaced = re.search("^# In place of (.+):$", text, re.MULTILINE)
-    saved = re.search("^# Saved as (.+):$", text, re.MULTILINE)
-    found.append(Block("".join(titles[-1]) if titles else "Base", text,
-                       replaced[1].split(", ") if replaced else [],
-                       saved[1] if saved else None))
-  return found
-
-
-def saved_python():
-  """Returns the code that the page saves as modules, by the file's name."""
-  return {block.saved: block.text for block in blocks("python") if block.saved}
-
-
-def table(name):
-  """Returns the first cells of the table that the page calls so."""
-  rows = re.search(rf"^\| `?{name}`? \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE,
-                   re.MULTILINE)[1]
-  return re.findall(r"^\| `(.+?)` \|", rows, re.MULTILINE)
-
-
-BASE, *FRAGMENTS = blocks("pbtxt")
 _NUMBERS = itertools.count()
-
-
-def merged(*fragments):
-  """Returns the base experiment with fragments merged into it."""
-  experiment = config.parse(BASE.text)
-  for fragment in fragments:
-    for path in fragment.replaced:
-      *parents, field = path.split(".")
-      message = experiment
-      for parent in parents:
-        message = getattr(message, parent)
-      message.ClearField(field)
-    text_format.Merge(fragment.text, experiment)
-  return experiment
 
 
 def claims(message, path=""):
@@ -247,13 +175,14 @@ def setUpModule():
   global _before, _folder
   _before, _folder = os.getcwd(), tempfile.TemporaryDirectory()
   os.chdir(_folder.name)
-  for block in [BASE, *FRAGMENTS]:
+  for block in [page.BASE, *page.FRAGMENTS]:
     if block.saved:
-      config.write(merged(*([] if block is BASE else [block])), block.saved)
-  for name, text in saved_python().items():
+      config.write(page.merged(*([] if block is page.BASE else [block])),
+                   block.saved)
+  for name, text in page.saved_python().items():
     pathlib.Path(name).write_text(text, encoding="utf-8")
   sys.path.insert(0, _folder.name)
-  run_commands(blocks("sh")[0], "--rows=600")
+  run_commands(page.blocks("sh")[0], "--rows=600")
 
 
 def tearDownModule():
@@ -267,7 +196,7 @@ class RecipesTest(parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.enterContext(python_functions.allowing(
-        [name.removesuffix(".py") for name in saved_python()]))
+        [name.removesuffix(".py") for name in page.saved_python()]))
 
   def train(self, experiment, **arguments):
     """Trains in a folder of its own; returns the result and the log."""
@@ -283,17 +212,17 @@ class RecipesTest(parameterized.TestCase):
                        "^user,clicked/logit,clicked/probability,spent/value$")
 
   def test_titles_with_an_effect_are_there(self):
-    self.assertContainsSubset(IN_LOG, {f.title for f in FRAGMENTS})
+    self.assertContainsSubset(IN_LOG, {f.title for f in page.FRAGMENTS})
 
   @parameterized.named_parameters(
-      (f"{i}_{block.title}", block) for i, block in enumerate(FRAGMENTS))
+      (f"{i}_{block.title}", block) for i, block in enumerate(page.FRAGMENTS))
   def test_fragment_is_valid_alone(self, block):
-    validation.check(merged(block))
+    validation.check(page.merged(block))
 
   @parameterized.named_parameters(
-      (f"{i}_{run[0]}", run[1]) for i, run in enumerate(gather(FRAGMENTS)))
+      (f"{i}_{run[0]}", run[1]) for i, run in enumerate(gather(page.FRAGMENTS)))
   def test_fragments_run(self, fragments):
-    experiment = quick(merged(*fragments))
+    experiment = quick(page.merged(*fragments))
     result, log = self.train(experiment)
     for task in experiment.model.task:
       found = result.metrics["validation"][task.name]
@@ -307,9 +236,10 @@ class RecipesTest(parameterized.TestCase):
     self.assertTrue(os.path.isdir(result.export_path))
 
   @parameterized.parameters(
-      [cells] for cells in (table("source")[:3], table("source")[3:]))
+      [cells] for cells in (page.table("source")[:3],
+                            page.table("source")[3:]))
   def test_sources_hold_the_same_rows(self, cells):
-    experiment = quick(merged())
+    experiment = quick(page.merged())
     for split, cell in zip(("train", "validation", "test"), cells):
       if "parquet" in cell and not importlib.util.find_spec("pyarrow"):
         cell = "csv { path: 'shop/shop.csv' }"
@@ -325,13 +255,13 @@ class RecipesTest(parameterized.TestCase):
           rtol=1e-6)
 
   def test_tables_of_training_run_in_one_network(self):
-    experiment = quick(merged())
+    experiment = quick(page.merged())
     training, trunk = experiment.training, experiment.model.hard_sharing.trunk
     del trunk.layer[:]
-    cells = table("optimizer") + [
+    cells = page.table("optimizer") + [
         f"adam {{ learning_rate {{ {cell} }} }}"
-        for cell in table("learning_rate")]
-    starts = itertools.cycle(table("initializer"))
+        for cell in page.table("learning_rate")]
+    starts = itertools.cycle(page.table("initializer"))
     for i, cell in enumerate(cells):
       text_format.Parse(
           f"units: 4 activation: TANH initializer {{ {next(starts)} }}",
@@ -340,44 +270,28 @@ class RecipesTest(parameterized.TestCase):
           name=f"group{i}", scope=["trunk/dense" + (f"_{i}" if i else "")])
       text_format.Parse(cell, group.optimizer)
     training.group.add(name="rest", scope=["embedding", "tower", "head"])
-    self.assertLess(len(table("initializer")), len(cells))
+    self.assertLess(len(page.table("initializer")), len(cells))
     self.assertTrue(np.isfinite(
         self.train(experiment)[0].metrics["validation"]["spent"]["loss"]))
 
-  @parameterized.parameters(*table("sharing"))
+  @parameterized.parameters(*page.table("sharing"))
   def test_every_way_to_share_runs(self, cell):
-    experiment = quick(merged())
+    experiment = quick(page.merged())
     experiment.model.ClearField("hard_sharing")
     text_format.Merge(cell, experiment.model)
     result, _ = self.train(experiment)
     self.assertTrue(os.path.isdir(result.export_path))
 
-  def test_tables_are_whole(self):
-    for name, oneof in (
-        ("optimizer",
-         optimizers_pb2.Optimizer.DESCRIPTOR.oneofs_by_name["kind"]),
-        ("learning_rate",
-         optimizers_pb2.LearningRate.DESCRIPTOR.oneofs_by_name["kind"]),
-        ("initializer",
-         layers_pb2.Initializer.DESCRIPTOR.oneofs_by_name["kind"]),
-        ("strategy", cluster_pb2.Cluster.DESCRIPTOR.oneofs_by_name["strategy"]),
-        ("sharing", model_pb2.Model.DESCRIPTOR.oneofs_by_name["sharing"]),
-        ("head", experiment_pb2.Experiment.DESCRIPTOR.fields_by_name["model"]
-         .message_type.fields_by_name["task"].message_type
-         .oneofs_by_name["head"])):
-      self.assertCountEqual([re.match(r"\w+", cell)[0] for cell in table(name)],
-                            [field.name for field in oneof.fields])
-
   @parameterized.named_parameters(
       (f"{i}_{block.title}", block)
-      for i, block in enumerate(blocks("sh")[1:]))
+      for i, block in enumerate(page.blocks("sh")[1:]))
   def test_commands_run(self, block):
     run_commands(block)
     CHECKS[block.title](self)
 
   @parameterized.named_parameters(
       (f"{i}_{block.title}", block)
-      for i, block in enumerate(blocks("python")) if not block.saved)
+      for i, block in enumerate(page.blocks("python")) if not block.saved)
   def test_python_runs(self, block):
     if "pandas" in block.text and not importlib.util.find_spec("pandas"):
       self.skipTest("pandas is not installed")
@@ -385,65 +299,6 @@ class RecipesTest(parameterized.TestCase):
       # The page's own code.
       exec(compile(block.text, block.title, "exec"), {})
     self.assertNotEmpty(output.getvalue())
-
-
-class EveryFieldTest(absltest.TestCase):
-
-  def test_every_field_is_in_a_recipe_or_an_example(self):
-    experiments = [merged(), *map(merged, FRAGMENTS)]
-    experiments += [config.load(str(path)) for path in
-                    (ROOT / "protos" / "examples").glob("*.pbtxt")]
-    # Its own test runs them.
-    experiments += [
-        config.parse(f"training {{ joint {{ {fragment} }} }}") for fragment in
-        re.findall(r"^```pbtxt\n(.*?)^```", METHODS, re.MULTILINE | re.DOTALL)]
-    experiments += [
-        config.parse(f"data {{ train {{ {cell} }} }}")
-        for cell in table("source")]
-    experiments += [
-        config.parse(f"training {{ default_optimizer {{ {cell} }} }}")
-        for cell in table("optimizer")]
-    experiments += [
-        config.parse(f"training {{ cluster {{ {cell} }} }}")
-        for cell in table("strategy")]
-    experiments += [
-        config.parse("training { default_optimizer { adam { learning_rate { "
-                     f"{cell} }} }} }} }}") for cell in table("learning_rate")]
-    experiments += [
-        config.parse("model { hard_sharing { trunk { layer { dense { "
-                     f"initializer {{ {cell} }} }} }} }} }} }}")
-        for cell in table("initializer")]
-    used = set().union(*map(_fields_used, experiments))
-    there = {f"{message.name}.{field.name}" for message in _messages()
-             for field in message.fields}
-    self.assertCountEqual(there - used, EXCEPTIONS)
-
-  def test_every_value_is_named(self):
-    values = {value.name for message in _messages() for field in message.fields
-              if field.enum_type for value in field.enum_type.values}
-    named = set(re.findall(r"\w+", PAGE + METHODS))
-    self.assertCountEqual(values - named, UNNAMED)
-
-
-def _fields_used(message):
-  used = set()
-  for field, value in message.ListFields():
-    used.add(f"{message.DESCRIPTOR.name}.{field.name}")
-    if field.message_type is not None:
-      for element in value if field.is_repeated else [value]:
-        used |= _fields_used(element)
-  return used
-
-
-def _messages():
-  """Returns the descriptors of every message an experiment may hold."""
-  found, left = {}, [experiment_pb2.Experiment.DESCRIPTOR]
-  while left:
-    message = left.pop()
-    if message.full_name not in found:
-      found[message.full_name] = message
-      left += [f.message_type for f in message.fields if f.message_type]
-  return list(found.values())
 
 
 if __name__ == "__main__":
