@@ -23,6 +23,9 @@ def _experiment(batch_size, steps, *more):
   experiment = config.parse(loopback_run.TEXT)
   for field in ("best", "early_stopping"):
     experiment.evaluation.ClearField(field)
+  # What is no table is as small as can be: two tasks and one optimizer.
+  del experiment.model.task[2:], experiment.training.group[1:]
+  experiment.training.group[0].scope.extend(["tower", "head", "log_variance"])
   for assignment in (f"data.batch_size={batch_size}",
                      f"training.num_steps={steps}",
                      "training.checkpoint.every_steps=1000",
