@@ -48,6 +48,10 @@ flags.DEFINE_integer("workers", 2, "Workers, the chief among them.",
                      lower_bound=2, flag_values=_FLAGS)
 flags.DEFINE_float("most_seconds", 60, "How much longer a run may take.",
                    lower_bound=1, flag_values=_FLAGS)
+flags.DEFINE_boolean("at_steps", False, "Whether moments are steps of the "
+                     "chief's log, up to nine tenths of the last one, and not "
+                     "seconds, half of which a short run takes to start.",
+                     flag_values=_FLAGS)
 flags.DEFINE_integer("seed", 0, "Seed of victims and moments.",
                      flag_values=_FLAGS)
 flags.mark_flags_as_required(["metric", "model_dir"], flag_values=_FLAGS)
@@ -67,7 +71,8 @@ class _Disturbed(NamedTuple):
   def cells(self):
     """Returns the cells of the run's line."""
     ran = self.ran
-    return (self.strategy, self.blow.victim, f"{self.blow.moment:.1f}",
+    return (self.strategy, self.blow.victim,
+            f"{self.blow.moment:.1f}" if self.blow.after_step is None else "-",
             str(ran.at_step), f"{ran.ended_within:.1f}",
             str(ran.went_on_from), f"{ran.seconds:.1f}",
             f"{ran.after_last_step:.1f}", str(ran.step), f"{ran.metric:.4f}",
@@ -130,8 +135,10 @@ def _disturb(strategy, number, usual, steps, random_):
     blow = disturbed.Blow(
         random_.choice(disturbed.names(random_.choice(kinds), _FLAGS.ps,
                                        _FLAGS.workers)),
-        random_.uniform(0, usual.seconds))
-    folder = f"{number + 1:02d}-{strategy}-{blow.victim}-{blow.moment:.0f}"
+        random_.uniform(0, usual.seconds),
+        random_.randint(1, max(1, steps * 9 // 10)) if _FLAGS.at_steps else None)
+    when = blow.moment if blow.after_step is None else blow.after_step
+    folder = f"{number + 1:02d}-{strategy}-{blow.victim}-{when:.0f}"
     ran = _run(strategy, folder, usual.seconds + _FLAGS.most_seconds, blow)
     if ran.struck or ran.problem:
       return _judged(strategy, blow, ran, usual, steps)

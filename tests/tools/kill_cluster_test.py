@@ -101,6 +101,16 @@ class ClusterToolsTest(absltest.TestCase):
     with open("out/kill_cluster.md", encoding="utf-8") as file:
       self.assertLen([line for line in file if line.endswith("| well |\n")], 2)
 
+  def test_the_moment_may_be_a_step(self):
+    code, out, _ = _call(kill_cluster.main, [
+        *_KILL, "--times=synchronous:1", "--victim=chief", "--at_steps"])
+    self.assertEqual(code, 0, out)
+    with open("out/kill_cluster.json", encoding="utf-8") as file:
+      run, = json.load(file)
+    self.assertBetween(run["after_step"], 1, 36)
+    self.assertGreaterEqual(run["at_step"], run["after_step"])
+    self.assertEqual(run["restarted"], ["worker-0"])
+
   def test_a_run_that_is_cut_short_is_no_good_one(self):
     _behave(steps=39)
     code, out, _ = _call(kill_cluster.main, [

@@ -13,6 +13,7 @@ from tools.clusters import processes
 # Who may be ended, by SIGKILL. All get SIGTERM, as machines that are taken away
 # give it, have to end by themselves, and are started again together.
 VICTIMS = ("ps", "chief", "worker", "evaluator", "all")
+_LOOK = 0.1
 _STEP = re.compile(r"^step (\d+)/\d+", re.MULTILINE)
 _WENT_ON = re.compile(r"^going on from step (\d+)$", re.MULTILINE)
 
@@ -23,9 +24,11 @@ class Blow(NamedTuple):
   Attributes:
     victim: Name of a process, or "all".
     moment: Seconds after the run was started.
+    after_step: In place of it, the step that the chief's log has come to.
   """
   victim: str
   moment: float
+  after_step: Optional[int] = None
 
 
 class Ran(NamedTuple):
@@ -87,8 +90,7 @@ def run(arguments: Sequence[str], folder: str, ps: int, workers: int,
   try:
     problem, goes_on = None, True
     if blow is not None:
-      problem = cluster.wait(blow.moment)
-      goes_on = problem == processes.not_done(blow.moment)
+      problem, goes_on = _wait_for(blow, cluster)
     if blow is not None and goes_on:
       at_step = _last(_STEP, chief)
       struck, problem, within = _strike(cluster, blow.victim)
@@ -121,6 +123,17 @@ def run(arguments: Sequence[str], folder: str, ps: int, workers: int,
   return Ran(problem, ended - began, after, result["step"],
              result["metrics"]["validation"][task][name], at_step, bool(struck),
              tuple(cluster.restarted), within, went_on)
+
+
+def _wait_for(blow, cluster):
+  """Returns what goes wrong before the moment has come, and whether it has."""
+  seconds = blow.moment if blow.after_step is None else _LOOK
+  while True:
+    problem = cluster.wait(seconds)
+    goes_on = problem == processes.not_done(seconds)
+    if not goes_on or blow.after_step is None or blow.after_step <= _last(
+        _STEP, cluster.log_of("worker-0")):
+      return problem, goes_on
 
 
 def _strike(cluster, victim):
