@@ -25,52 +25,12 @@ _MAX_FAIR_SHARE = 1e3
 _MAX_FAIR_STEPS = 60
 
 
-def _eigen(matrix):
-  """Returns eigenvalues and eigenvectors of a symmetric matrix of about 1.
-
-  XLA stops where elements beside the diagonal are a millionth of the largest
-  eigenvalue, which the least may be as well. With `R = I - V' V`, `S = V' A V`
-  and `e = diag(S) / diag(V' V)`, a step takes `V + V E` in place of `V`, where
-
-  ```
-    E_ij = (S_ij + e_j R_ij) / (e_j - e_i)
-  ```
-
-  or `R_ij / 2` on the diagonal and where eigenvalues are too close to be told
-  apart; what is wrong with `V` is squared by it. See "Iterative Refinement for
-  Symmetric Eigenvalue Decomposition" by Ogita and Aishima (Japan Journal of
-  Industrial and Applied Mathematics 35, 2018).
-
-  Args:
-    matrix: Shape `[T, T]`, float64.
-
-  Returns:
-    Eigenvalues, shape `[T]`, whose order is not quite certain where they are
-    close, and eigenvectors in columns, shape `[T, T]`.
-  """
-  values, vectors = tf.linalg.eigh(matrix)
-  identity = tf.eye(matrix.shape.as_list()[0], dtype=matrix.dtype)
-  times, relative, absolute = _LEAST_GAPS
-  for _ in range(_REFINEMENTS):
-    lacks = identity - tf.matmul(vectors, vectors, transpose_a=True)
-    inside = tf.matmul(vectors, tf.matmul(matrix, vectors), transpose_a=True)
-    values = tf.linalg.diag_part(inside) / (1 - tf.linalg.diag_part(lacks))
-    gaps = values - values[:, tf.newaxis]
-    turns = inside + values * lacks
-    sizes = tf.maximum(relative * tf.abs(values), absolute)
-    apart = tf.abs(gaps) > tf.maximum(
-        times * tf.abs(turns), tf.maximum(sizes, sizes[:, tf.newaxis]))
-    vectors += tf.matmul(vectors, tf.where(
-        apart, tf.math.divide_no_nan(turns, gaps), lacks / 2))
-  return values, vectors
-
-
 def _equal_shares(of):
   """Solves for the combination of unit gradients that all have product 1 with.
 
   Returns `x` with `C x = 1`, float64, shape `[T]`, 0 for absent tasks.
   """
-  values, vectors = _eigen(of.cosines)
+  values, vectors = tf.linalg.eigh(of.cosines)
   parts = tf.linalg.matvec(vectors, of.present, transpose_a=True)
   parts /= tf.maximum(values, _LEAST_EIGENVALUE)
   return tf.linalg.matvec(vectors, parts) * of.present
@@ -202,7 +162,7 @@ def aligned_mtl_weights(
     # Their scale changes no weight.
     products = tf.math.divide_no_nan(
         products, tf.reduce_max(tf.linalg.diag_part(products)))
-    values, vectors = _eigen(products)
+    values, vectors = _exact_eigen(products)
     kept = values > tf.reduce_max(values) * (int(num_tasks) * rank_tolerance)
     zeros = tf.zeros_like(values)
     if scale == "rmse":
@@ -222,6 +182,46 @@ def aligned_mtl_weights(
         kept, values, tf.ones_like(values))), zeros)
     sums = tf.reduce_sum(vectors, 0)
     return tf.cast(tf.linalg.matvec(vectors, factors * sums), gramian.dtype)
+
+
+def _exact_eigen(matrix):
+  """Returns eigenvalues and eigenvectors of a symmetric matrix of about 1.
+
+  XLA stops where elements beside the diagonal are a millionth of the largest
+  eigenvalue, which the least may be as well. With `R = I - V' V`, `S = V' A V`
+  and `e = diag(S) / diag(V' V)`, a step takes `V + V E` in place of `V`, where
+
+  ```
+    E_ij = (S_ij + e_j R_ij) / (e_j - e_i)
+  ```
+
+  or `R_ij / 2` on the diagonal and where eigenvalues are too close to be told
+  apart; what is wrong with `V` is squared by it. See "Iterative Refinement for
+  Symmetric Eigenvalue Decomposition" by Ogita and Aishima (Japan Journal of
+  Industrial and Applied Mathematics 35, 2018).
+
+  Args:
+    matrix: Shape `[T, T]`, float64.
+
+  Returns:
+    Eigenvalues, shape `[T]`, whose order is not quite certain where they are
+    close, and eigenvectors in columns, shape `[T, T]`.
+  """
+  values, vectors = tf.linalg.eigh(matrix)
+  identity = tf.eye(matrix.shape.as_list()[0], dtype=matrix.dtype)
+  times, relative, absolute = _LEAST_GAPS
+  for _ in range(_REFINEMENTS):
+    lacks = identity - tf.matmul(vectors, vectors, transpose_a=True)
+    inside = tf.matmul(vectors, tf.matmul(matrix, vectors), transpose_a=True)
+    values = tf.linalg.diag_part(inside) / (1 - tf.linalg.diag_part(lacks))
+    gaps = values - values[:, tf.newaxis]
+    turns = inside + values * lacks
+    sizes = tf.maximum(relative * tf.abs(values), absolute)
+    apart = tf.abs(gaps) > tf.maximum(
+        times * tf.abs(turns), tf.maximum(sizes, sizes[:, tf.newaxis]))
+    vectors += tf.matmul(vectors, tf.where(
+        apart, tf.math.divide_no_nan(turns, gaps), lacks / 2))
+  return values, vectors
 
 
 def nash_mtl_weights(
