@@ -85,6 +85,8 @@ class ExamplesTest(parameterized.TestCase):
     for times in (1, 2):
       self.assertEqual(self.launch(
           "train", path, f"--set=evaluation.every_steps={steps}",
+          # Each execution has a test of its own, of all examples as well.
+          "--set=training.execution.mode=SESSION",
           f"--set=training.{length}={times * count}"), 0)
     run = pathlib.Path("runs") / experiment.name
     self.assertTrue((run / f"model.ckpt-{2 * steps}.index").exists())
