@@ -14,10 +14,10 @@ alone leaves the others behind.
 
 The learning rate falls to 0 by a cosine, as Adam's steps at a constant one keep
 a task of scale 1 from settling. Which method is better depends on where it
-falls from, so each is trained from several rates. Prints, for each, the test loss, the weights at the end, from
-which step on they are ordered by scale and how far their sum was from the
-number of tasks at most; writes a picture of GradNorm's weights, from the rate
-that is best for its test loss, if asked to.
+falls from, so each is trained from several rates. Prints, for each, the test
+loss, the weights at the end, from which step on they are ordered by scale and
+how far their sum was from the number of tasks at most; writes a picture of
+GradNorm's weights, from the rate that is best for its test loss, if asked to.
 """
 
 import sys
