@@ -36,7 +36,7 @@ if name in behaviour["stay"]:
 if name != "worker-0":
   sys.exit()
 while step < behaviour["steps"]:
-  time.sleep(0.01)
+  time.sleep(behaviour["pace"])
   step += 1
   print(f"step {step}/{behaviour['steps']} | loss", flush=True)
   with open(saved + ".tmp", "w") as file:
