@@ -272,8 +272,10 @@ def _heading() -> List[str]:
       f"{machine['python']}, {packages}, commit "
       f"{commit.stdout.strip() or 'unknown'}. `python tools/compare_methods.py "
       "--output_dir=docs/methods-runs` runs what has not been run, "
-      "`--do=time` takes times and `--do=page` writes this page. The methods are those of [methods.md](methods.md), "
-      "with the defaults of their fields.",
+      "`--do=time` takes times and `--do=page` writes this page. Runs are "
+      "of this version or, where neither data nor experiment have changed "
+      "since, of an earlier one. The methods are those of "
+      "[methods.md](methods.md), with the defaults of their fields.",
       "Every method has the same budget: three trials with seed 1, one for "
       "each learning rate; of tuned weights, three draws at the sum's rate, "
       "even over all weights that add up to the number of tasks. What has the "
