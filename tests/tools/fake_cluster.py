@@ -38,10 +38,10 @@ if name != "worker-0":
 while step < behaviour["steps"]:
   time.sleep(behaviour["pace"])
   step += 1
-  print(f"step {step}/{behaviour['steps']} | loss", flush=True)
   with open(saved + ".tmp", "w") as file:
     file.write(str(step))
   os.replace(saved + ".tmp", saved)
+  print(f"step {step}/{behaviour['steps']} | loss", flush=True)
 open(os.path.join(folder, f"model.ckpt-{step}.index"), "w").close()
 with open(os.path.join(folder, "finished.json.tmp"), "w") as file:
   json.dump({"result": {"step": step, "metrics": {"validation": {
