@@ -1,8 +1,8 @@
 """A cluster whose processes only count: for tests of what starts and kills them.
 
 `write` makes a folder in which `python -m mtl_graph.train` is a program of a few
-lines, of the same flags and files: a chief that counts to the last step, going on
-from where it was saved, and others that wait for it.
+lines, of the same flags and files: a chief that, once all others are there, counts
+to the last step, going on from where it was saved, and others that wait for it.
 """
 
 import os
@@ -10,7 +10,8 @@ import os
 _TRAIN = '''
 import json, os, signal, sys, time
 argument = dict(a[2:].split("=", 1) for a in sys.argv[1:] if "model_dir" in a)
-folder, task = argument["model_dir"], json.loads(os.environ["TF_CONFIG"])["task"]
+folder, config = argument["model_dir"], json.loads(os.environ["TF_CONFIG"])
+task = config["task"]
 with open("behaviour.json") as file:
   behaviour = json.load(file)
 name = f"{task['type']}-{task['index']}"
@@ -28,6 +29,8 @@ print(behaviour["say"].get(name, ""), flush=True)
 if step and name == "worker-0":
   step -= behaviour["lost"]
   print(f"going on from step {step}", flush=True)
+if name != "worker-0":
+  open(os.path.join(folder, f"{name} is there"), "w").close()
 while name != "worker-0" and not os.path.exists(
     os.path.join(folder, "finished.json")):
   time.sleep(0.01)
@@ -35,6 +38,11 @@ if name in behaviour["stay"]:
   os.execlp("sleep", "sleep", "1000")
 if name != "worker-0":
   sys.exit()
+others = [f"{job}-{i}" for job, addresses in config["cluster"].items()
+          for i in range(len(addresses)) if (job, i) != ("worker", 0)]
+while not all(os.path.exists(os.path.join(folder, f"{other} is there"))
+              for other in others):
+  time.sleep(0.01)
 while step < behaviour["steps"]:
   time.sleep(behaviour["pace"])
   step += 1

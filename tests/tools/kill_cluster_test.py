@@ -10,7 +10,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
+import time
 
 from absl.testing import absltest
 
@@ -33,22 +35,26 @@ def _behave(steps=40, pace=0.01, auc=0.7, stay=(), lost=0, **more):
                }, file)
 
 
-def _strike_all():
-  """Returns a run in which all are asked to end once all are at work."""
+def _strike(ready, victim):
+  """Returns a run struck once `ready`, which waits with the cluster, returns."""
   real, waits = processes.LocalCluster.wait, []
 
   def wait(cluster, seconds):
     waits.append(seconds)
     if len(waits) == 1:
-      for name in cluster.processes:
-        while not _is_at_work(cluster.log_of(name)):
-          pass
+      ready(cluster)
       return processes.not_done(seconds)
     return real(cluster, seconds)
 
   with absltest.mock.patch.object(processes.LocalCluster, "wait", wait):
     return disturbed.run(["--flag"], "run", 1, 2, "late/auc", 60,
-                         disturbed.Blow("all", 0))
+                         disturbed.Blow(victim, 0))
+
+
+def _all_are_at_work(cluster):
+  for name in cluster.processes:
+    while not _is_at_work(cluster.log_of(name)):
+      time.sleep(0.01)
 
 
 def _is_at_work(log):
@@ -155,9 +161,22 @@ class ClusterToolsTest(absltest.TestCase):
         2, "--config: synchronous: 2 runs in a row were over before anybody "
         "was killed; allowed: a longer run\n"))
 
+  def test_who_ends_at_the_moment_of_the_blow_is_not_killed(self):
+    real = subprocess.Popen.kill
+
+    def kill(process):
+      # WNOWAIT leaves it to be found by whoever asks next.
+      os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+      real(process)
+
+    with absltest.mock.patch.object(subprocess.Popen, "kill", kill):
+      ran = _strike(_all_are_at_work, "worker-0")
+    self.assertEqual((ran.problem, ran.struck, ran.restarted),
+                     (None, False, ()))
+
   def test_all_that_are_asked_to_end_go_on_together(self):
     _behave(pace=0.05)
-    ran = _strike_all()
+    ran = _strike(_all_are_at_work, "all")
     self.assertEqual((ran.problem, ran.step, ran.struck), (None, 40, True))
     self.assertCountEqual(ran.restarted, ["ps-0", "worker-0", "worker-1"])
     self.assertGreaterEqual(ran.went_on_from, 9)
@@ -165,17 +184,19 @@ class ClusterToolsTest(absltest.TestCase):
     self.assertBetween(ran.ended_within, 0, processes.GRACE)
 
   def test_ends_that_are_no_good(self):
-    for behaviour, problem in (
-        ({"lost": 5}, r"went on from step \d+, though \d+ were done"),
-        ({"asked": {"worker-1": 0}}, "worker-1 ended with 0 after SIGTERM: .*"),
-        ({"asked": {"ps-0": None}}, "ps-0 runs 3 s after SIGTERM"),
-        ({"say": {"worker-1": "Traceback (most recent call last):"}},
+    for behaviour, grace, problem in (
+        ({"lost": 5}, None, r"went on from step \d+, though \d+ were done"),
+        ({"asked": {"worker-1": 0}}, None,
+         "worker-1 ended with 0 after SIGTERM: .*"),
+        ({"asked": {"ps-0": None}}, 3.0, "ps-0 runs 3 s after SIGTERM"),
+        ({"say": {"worker-1": "Traceback (most recent call last):"}}, None,
          "the log of worker-1 holds a traceback")):
       with self.subTest(problem), absltest.mock.patch.object(
-          processes, "GRACE", 3.0):
+          processes, "GRACE", grace or processes.GRACE):
         shutil.rmtree("run", ignore_errors=True)
         _behave(pace=0.05, **behaviour)
-        self.assertRegex(_strike_all().problem, f"^{problem}$")
+        ran = _strike(_all_are_at_work, "all")
+        self.assertRegex(ran.problem, f"^{problem}$")
 
   def test_refusals(self):
     for flags, line in (

@@ -148,10 +148,11 @@ def _strike(cluster, victim):
     problem = _ask_all(cluster)
     over = cluster.processes["worker-0"].returncode == 0
     return None if over else began, problem, time.time() - began
-  if cluster.processes[victim].poll() is not None:
-    return None, None, float("nan")
-  cluster.processes[victim].kill()
-  return began, None, float("nan")
+  process = cluster.processes[victim]
+  process.kill()
+  # Who has ended by itself, be it at this moment, does not end of this.
+  struck = process.wait() == -signal.SIGKILL
+  return began if struck else None, None, float("nan")
 
 
 def _ask_all(cluster):
