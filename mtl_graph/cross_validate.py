@@ -9,6 +9,7 @@ from absl import flags
 
 from mtl_graph import config
 from mtl_graph import folds
+from mtl_graph import importing
 from mtl_graph import launching
 from mtl_graph import validation
 
@@ -35,7 +36,7 @@ def _cross_validate():
   validation.check(folds.split(experiment, int(_FLAGS.folds),
                                _FLAGS.key_column)[0])
   # TensorFlow takes seconds: a bad experiment is refused without it.
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   from mtl_graph import cross_validation
   cross_validation.cross_validate(
       experiment, int(_FLAGS.folds),

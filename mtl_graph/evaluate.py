@@ -5,6 +5,7 @@ import sys
 from absl import flags
 
 from mtl_graph import config
+from mtl_graph import importing
 from mtl_graph import launching
 from mtl_graph import validation
 
@@ -24,7 +25,7 @@ def _evaluate():
   experiment = config.load(_FLAGS.config, _FLAGS.set)
   validation.check(experiment)
   # TensorFlow takes seconds: a bad experiment is refused without it.
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   from mtl_graph.evaluation import saved_run
   saved_run.evaluate(experiment, launching.model_dir_of(_FLAGS, experiment),
                      _FLAGS.checkpoint)

@@ -10,6 +10,7 @@ import sys
 from absl import flags
 
 from mtl_graph import config
+from mtl_graph import importing
 from mtl_graph import launching
 from mtl_graph import row_sets
 from mtl_graph import validation
@@ -53,7 +54,7 @@ def _both(argv):
 
 
 def _diff():
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   from mtl_graph.serving import comparison
   from mtl_graph.serving import predictor
   before, after = _DIFF_FLAGS.diff
@@ -65,7 +66,7 @@ def _export():
   experiment = config.load(_FLAGS.config, _FLAGS.set)
   validation.check(experiment)
   # TensorFlow takes seconds: a bad experiment is refused without it.
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   from mtl_graph.data import splits
   from mtl_graph.evaluation import saved_run
   from mtl_graph.serving import saved_model

@@ -1,22 +1,17 @@
 """What the launchers share: flags, exit codes, one line per problem."""
 
-import contextlib
-import importlib.util
 import itertools
 import os
 import re
 import sys
-import tempfile
 from typing import Callable, Iterable, List, Optional, Sequence, Tuple
 
 from absl import flags
 
 from mtl_graph import cluster as cluster_lib
 from mtl_graph import config
+from mtl_graph import importing
 from mtl_graph import python_functions
-
-# Which Keras TensorFlow imports along.
-_LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
 
 
 def experiment_flags(values: flags.FlagValues) -> None:
@@ -92,50 +87,6 @@ def check_new(paths: Iterable[str]) -> None:
                         "without it")
 
 
-def start_tensorflow() -> None:
-  """Imports TensorFlow without Keras and without notes about the machine.
-
-  The notes are written before any of its log levels counts, straight to the
-  file descriptor of standard error, and would drown the run's own lines. If
-  the import fails they are shown, as they may say why.
-  """
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-  sys.stderr.flush()
-  kept = os.dup(2)
-  with tempfile.TemporaryFile() as notes:
-    os.dup2(notes.fileno(), 2)
-    try:
-      with _without_keras():
-        import tensorflow.compat.v1 as tf
-    except BaseException:
-      notes.seek(0)
-      os.write(kept, notes.read())
-      raise
-    finally:
-      os.dup2(kept, 2)
-      os.close(kept)
-  # What is deprecated for TensorFlow 2 is what this project is about.
-  tf.logging.set_verbosity(tf.logging.ERROR)
-
-
-@contextlib.contextmanager
-def _without_keras():
-  """Keeps TensorFlow from importing Keras along, which takes about as long.
-
-  Nothing here uses Keras. Sent for the older one, which is another package,
-  TensorFlow goes on without any where that is not installed. Afterwards
-  `tf.keras` is imported once it is used, as if nothing had been.
-  """
-  if _LEGACY_KERAS in os.environ or importlib.util.find_spec("tf_keras"):
-    yield
-    return
-  os.environ[_LEGACY_KERAS] = "1"
-  try:
-    yield
-  finally:
-    del os.environ[_LEGACY_KERAS]
-
-
 def split_words(argv: Sequence[str]) -> Tuple[List[str], List[str]]:
   """Takes the words off a command line that stand before its first flag.
 
@@ -206,7 +157,7 @@ def _allow_python(values) -> None:
     raise flags.Error(f"--allow_python: {error}") from error
   if names:
     # Such code imports TensorFlow itself, with all its notes.
-    start_tensorflow()
+    importing.start_tensorflow()
 
 
 def _explain(error: str) -> str:

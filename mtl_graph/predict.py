@@ -9,6 +9,7 @@ import sys
 
 from absl import flags
 
+from mtl_graph import importing
 from mtl_graph import launching
 
 _FLAGS = flags.FlagValues()
@@ -47,7 +48,7 @@ def _predict():
   if _FLAGS.output and _FLAGS.output_dir:
     raise flags.Error("--output_dir: found it beside --output; allowed: one of "
                       "the two")
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   from mtl_graph.serving import file_prediction
   from mtl_graph.serving import predictor
   asked = file_prediction.Asked(tuple(_FLAGS.signatures), tuple(_FLAGS.keys),

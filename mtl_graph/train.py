@@ -7,6 +7,7 @@ import types
 from absl import flags
 
 from mtl_graph import config
+from mtl_graph import importing
 from mtl_graph import launching
 from mtl_graph import validation
 
@@ -36,7 +37,7 @@ def _train():
     experiment.training.cluster.asynchronous.SetInParent()
   validation.check(experiment)
   # TensorFlow takes seconds: a bad experiment is refused without it.
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   from mtl_graph import api
   from mtl_graph.training import preparation
   if _FLAGS.dry_run:

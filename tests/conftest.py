@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from mtl_graph import launching
+from mtl_graph import importing
 
 # What XLA makes of a graph is what is tested; how well LLVM then optimizes it
 # is not, and is a third of the time that compiling takes.
@@ -31,7 +31,7 @@ def pytest_collection(session):
   """
   if hasattr(session.config, "workerinput") or not (
       getattr(session.config.option, "numprocesses", None)):
-    launching.start_tensorflow()
+    importing.start_tensorflow()
 
 
 def pytest_collection_finish():

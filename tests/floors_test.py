@@ -18,6 +18,7 @@ _FLOORS = {
     "mtl_graph.ops": 0,
     "mtl_graph.layers": 0,
     "mtl_graph.compat": 0,
+    "mtl_graph.importing": 0,
     "mtl_graph.balancing_checks": 1,
     "mtl_graph.chain_checks": 1,
     "mtl_graph.cluster": 1,

@@ -36,9 +36,10 @@ from absl import flags
 import matplotlib
 import numpy as np
 
+from mtl_graph import importing
 from mtl_graph import launching
 
-launching.start_tensorflow()
+importing.start_tensorflow()
 # pylint: disable=wrong-import-position
 import tensorflow.compat.v1 as tf
 

@@ -17,9 +17,10 @@ from sklearn import linear_model
 from sklearn import metrics
 from sklearn import preprocessing
 
+from mtl_graph import importing
 from mtl_graph import launching
 
-launching.start_tensorflow()
+importing.start_tensorflow()
 # pylint: disable=wrong-import-position
 from mtl_graph import api
 from mtl_graph import config

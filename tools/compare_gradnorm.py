@@ -27,9 +27,10 @@ from typing import Dict, List, NamedTuple, Sequence
 from absl import flags
 import numpy as np
 
+from mtl_graph import importing
 from mtl_graph import launching
 
-launching.start_tensorflow()
+importing.start_tensorflow()
 # pylint: disable=wrong-import-position
 import tensorflow.compat.v1 as tf
 

@@ -33,9 +33,10 @@ from absl import flags
 # Run as a script, only the folder of this file is on the path.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # pylint: disable=wrong-import-position
+from mtl_graph import importing
 from mtl_graph import launching
 
-launching.start_tensorflow()
+importing.start_tensorflow()
 from mtl_graph import api
 from mtl_graph import config
 from tools.benchmarking import report

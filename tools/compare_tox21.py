@@ -16,9 +16,10 @@ import time
 
 from absl import flags
 
+from mtl_graph import importing
 from mtl_graph import launching
 
-launching.start_tensorflow()
+importing.start_tensorflow()
 # pylint: disable=wrong-import-position
 from mtl_graph import api
 from mtl_graph.evaluation import tables

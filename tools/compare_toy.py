@@ -29,9 +29,10 @@ import numpy as np
 # Run as a script, only the folder of this file is on the path.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # pylint: disable=wrong-import-position
+from mtl_graph import importing
 from mtl_graph import launching
 
-launching.start_tensorflow()
+importing.start_tensorflow()
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import api

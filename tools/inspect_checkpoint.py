@@ -17,6 +17,7 @@ import sys
 from absl import flags
 
 from mtl_graph import config
+from mtl_graph import importing
 from mtl_graph import launching
 from mtl_graph import validation
 
@@ -49,7 +50,7 @@ def _inspect(words):
   elif len(words) != (3 if words[:1] == ["diff"] else 1) or (
       words[0] == "against"):
     raise flags.Error(f"found '{' '.join(words)}'; {_ALLOWED}")
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   from mtl_graph.porting import checkpoint_comparison
   from mtl_graph.checkpoints import checkpoint_reader
   from mtl_graph.porting import checkpoint_report

@@ -14,6 +14,7 @@ import time
 
 from absl import flags
 
+from mtl_graph import importing
 from mtl_graph import launching
 
 _FLAGS = flags.FlagValues()
@@ -80,7 +81,7 @@ def _kill():
   process.wait()
   seconds = time.monotonic() - started
   print(f"an export writes for {seconds:.2f} s")
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   moments, killed, done = random.Random(_FLAGS.seed), 0, 0
   while killed < _FLAGS.times:
     process = _start(experiment)

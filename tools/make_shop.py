@@ -19,6 +19,7 @@ import zipfile
 from absl import flags
 import numpy as np
 
+from mtl_graph import importing
 from mtl_graph import launching
 
 _FLAGS = flags.FlagValues()
@@ -268,7 +269,7 @@ def _make():
   launching.check_new(paths)
   columns = make(_FLAGS.rows, _FLAGS.seed)
   if not _FLAGS.dry_run:
-    launching.start_tensorflow()
+    importing.start_tensorflow()
     os.makedirs(_FLAGS.output_dir, exist_ok=True)
     write(columns, _FLAGS.output_dir)
   for path in paths:

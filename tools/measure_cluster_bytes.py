@@ -17,6 +17,7 @@ from typing import Dict, NamedTuple, Optional, Sequence
 from absl import flags
 import numpy as np
 
+from mtl_graph import importing
 from mtl_graph import launching
 
 _FLAGS = flags.FlagValues()
@@ -169,7 +170,7 @@ def main(argv) -> int:
 
 
 def _measure_all():
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   print(f"{'rows':>12}{'batch':>8}{'sent':>14}{'received':>14}  bytes a step")
   for rows in _FLAGS.rows:
     for batch_size in _FLAGS.batch_size:

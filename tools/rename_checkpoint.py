@@ -18,6 +18,7 @@ import sys
 from absl import flags
 
 from mtl_graph import config
+from mtl_graph import importing
 from mtl_graph import launching
 from mtl_graph import validation
 from mtl_graph.checkpoints import renaming
@@ -64,7 +65,7 @@ def _rename(words):
       [renaming.parse_rule(text) for text in _FLAGS.rule], _map(),
       _patterns("ignore"), _patterns("drop"), _FLAGS.preset,
       _FLAGS.strip_scope.strip("/"), _FLAGS.add_scope.strip("/"), _groups())
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   from mtl_graph.checkpoints import checkpoint_reader
   from mtl_graph.porting import checkpoint_writer
   if _FLAGS.output:
@@ -105,7 +106,7 @@ def _groups():
     if experiment.training.WhichOneof("mode") == "independent":
       raise flags.Error("--config: found independent training, where a variable "
                         "may have several optimizers; allowed: --group")
-    launching.start_tensorflow()
+    importing.start_tensorflow()
     from mtl_graph.porting import checkpoint_comparison
     return checkpoint_comparison.groups_of(experiment)
   groups = collections.OrderedDict()

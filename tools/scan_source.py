@@ -19,6 +19,7 @@ import tempfile
 
 from absl import flags
 
+from mtl_graph import importing
 from mtl_graph import launching
 from mtl_graph.porting import installed as installed_lib
 from mtl_graph.porting import python_files
@@ -61,7 +62,7 @@ def scan(root: str) -> scan_report.Scan:
   installed = None
   if found:
     os.environ.pop("TF_USE_LEGACY_KERAS", None)  # Names are Keras 3's here.
-    launching.start_tensorflow()
+    importing.start_tensorflow()
     installed = installed_lib.Installed()
   return scan_report.Scan(root, sources,
                           verdicts.judge_all(sources, found, installed),

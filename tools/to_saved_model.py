@@ -18,6 +18,7 @@ import sys
 
 from absl import flags
 
+from mtl_graph import importing
 from mtl_graph import launching
 from mtl_graph.porting import own_process
 
@@ -71,7 +72,7 @@ def _port(words):
       raise flags.Error(f"--constant: found '{text}'; allowed: "
                         "PLACEHOLDER=VALUE, each once")
     constants[name.removesuffix(":0")] = value
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   from mtl_graph.porting import graph_checks
   from mtl_graph.porting import graph_needs
   from mtl_graph.porting import graph_source

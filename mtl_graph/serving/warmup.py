@@ -8,12 +8,21 @@ from typing import Dict, List, Mapping
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import importing
 from mtl_graph.protos import warmup_pb2
 from mtl_graph.serving import replay as replay_lib
 from mtl_graph.serving import signature_calls
 from mtl_graph.serving import signature_reader
 
 _SECONDS = 600
+# As `python -m` of it, without what TensorFlow imports for others.
+_REPLAY = f"""
+import sys
+from {importing.__package__} import importing
+importing.start_tensorflow()
+from {replay_lib.__package__} import replay
+sys.exit(replay.main(sys.argv))
+"""
 
 
 class WarmupError(Exception):
@@ -97,13 +106,12 @@ def replay(path: str) -> None:
   Raises:
     WarmupError: If one of them is not answered.
   """
-  environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3",
-                 "CUDA_VISIBLE_DEVICES": "-1",
+  environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1",
                  "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
   try:
     done = subprocess.run(
-        [sys.executable, "-m", replay_lib.__name__, path], env=environment,
-        text=True, capture_output=True, timeout=_SECONDS, check=False)
+        [sys.executable, "-c", _REPLAY, path], env=environment, text=True,
+        capture_output=True, timeout=_SECONDS, check=False)
   except subprocess.TimeoutExpired as error:
     raise WarmupError(f"{path}: warm-up requests were not answered within "
                       f"{_SECONDS} s; not published") from error

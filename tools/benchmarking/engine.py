@@ -10,11 +10,11 @@ import tempfile
 import time
 from typing import Mapping
 
-from mtl_graph import launching
+from mtl_graph import importing
 from tools.benchmarking import cases
 from tools.benchmarking import pipe
 
-launching.start_tensorflow()
+importing.start_tensorflow()
 # pylint: disable=wrong-import-position
 from mtl_graph import api
 from mtl_graph import config

@@ -6,7 +6,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from mtl_graph import launching
+from mtl_graph import importing
 from tools.benchmarking import cases
 from tools.benchmarking import worker
 
@@ -41,7 +41,7 @@ def write_csv(path: str, columns) -> None:
 
 def write_tfrecord(path: str, columns) -> None:
   """Writes columns of one value per row as serialized tf.Example."""
-  launching.start_tensorflow()
+  importing.start_tensorflow()
   import tensorflow.compat.v1 as tf  # Not where there are no such files.
   kinds = {name: "int64_list" if np.issubdtype(column.dtype, np.integer)
            else "float_list" for name, column in columns.items()}

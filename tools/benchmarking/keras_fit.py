@@ -8,11 +8,11 @@ from typing import Dict
 
 import numpy as np
 
-from mtl_graph import launching
+from mtl_graph import importing
 from tools.benchmarking import cases
 from tools.benchmarking import pipe
 
-launching.start_tensorflow()
+importing.start_tensorflow()
 # pylint: disable=wrong-import-position
 import keras
 import tensorflow as tf

@@ -63,8 +63,8 @@ def _torch(pairs, threads) -> Callable[[], None]:
 
 
 def _tensorflow(pairs, threads) -> Callable[[], None]:
-  from mtl_graph import launching
-  launching.start_tensorflow()
+  from mtl_graph import importing
+  importing.start_tensorflow()
   import tensorflow.compat.v1 as tf
   with tf.Graph().as_default():
     products = []
