@@ -70,11 +70,11 @@ class _Disturbed(NamedTuple):
 
   def cells(self):
     """Returns the cells of the run's line."""
-    ran = self.ran
+    ran, asked = self.ran, self.blow.victim == "all"
     return (self.strategy, self.blow.victim,
             f"{self.blow.moment:.1f}" if self.blow.after_step is None else "-",
-            str(ran.at_step), f"{ran.ended_within:.1f}",
-            str(ran.went_on_from), f"{ran.seconds:.1f}",
+            str(ran.at_step), f"{ran.ended_within:.1f}" if asked else "-",
+            str(ran.went_on_from) if asked else "-", f"{ran.seconds:.1f}",
             f"{ran.after_last_step:.1f}", str(ran.step), f"{ran.metric:.4f}",
             f"{self.off:+.4f}", ran.problem or "well")
 
