@@ -15,7 +15,7 @@ from mtl_graph.serving import signature_calls
 from mtl_graph.serving import signature_reader
 
 _SECONDS = 600
-# As `python -m` of it, without what TensorFlow imports for others.
+# As `python -m` of it, but TensorFlow comes as launchers import it.
 _REPLAY = f"""
 import sys
 from {importing.__package__} import importing
@@ -106,7 +106,8 @@ def replay(path: str) -> None:
   Raises:
     WarmupError: If one of them is not answered.
   """
-  environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1",
+  environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3",
+                 "CUDA_VISIBLE_DEVICES": "-1",
                  "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
   try:
     done = subprocess.run(

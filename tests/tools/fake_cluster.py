@@ -31,12 +31,10 @@ if step and name == "worker-0":
   print(f"going on from step {step}", flush=True)
 if name != "worker-0":
   open(os.path.join(folder, f"{name} is there"), "w").close()
-while name != "worker-0" and not os.path.exists(
-    os.path.join(folder, "finished.json")):
-  time.sleep(0.01)
-if name in behaviour["stay"]:
-  os.execlp("sleep", "sleep", "1000")
-if name != "worker-0":
+  while not os.path.exists(os.path.join(folder, "finished.json")):
+    time.sleep(0.01)
+  if name in behaviour["stay"]:
+    os.execlp("sleep", "sleep", "1000")
   sys.exit()
 others = [f"{job}-{i}" for job, addresses in config["cluster"].items()
           for i in range(len(addresses)) if (job, i) != ("worker", 0)]
