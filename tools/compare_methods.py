@@ -179,19 +179,29 @@ class Runs:
                    for seed in range(1, self._seeds + 1)]
 
   def seconds(self, method: str):
-    """Returns the seconds of a step, timed before, or None."""
-    kept = self._ledger.find({"method": method, "timed": _TIMED_STEPS})
+    """Returns the seconds of a step, timed before here, or None."""
+    kept = self._ledger.find(self._timing(method, self._timed(method)))
     return kept and kept["seconds"]
+
+  def _timed(self, method: str):
+    """Returns the experiment whose steps are timed."""
+    return api.experiment_of(
+        methods.of_trial(self.base, method, 1, self.dataset.rate,
+                         self.dataset.kernel),
+        [f"training.num_steps={_TIMED_STEPS * _TIMED_LINES}",
+         f"training.log_every_steps={_TIMED_STEPS}"])
+
+  def _timing(self, method: str, experiment) -> Dict[str, Any]:
+    # Times of another machine or version are not comparable.
+    return {"method": method, "timed": self._basis(experiment),
+            "processor": report.machine()["processor"],
+            "version": importlib.metadata.version("mtl-graph")}
 
   def take_time(self, method: str) -> None:
     """Takes the time of a method's step, unless that has been done."""
     if self.seconds(method) is not None:
       return
-    experiment = api.experiment_of(
-        methods.of_trial(self.base, method, 1, self.dataset.rate,
-                         self.dataset.kernel),
-        [f"training.num_steps={_TIMED_STEPS * _TIMED_LINES}",
-         f"training.log_every_steps={_TIMED_STEPS}"])
+    experiment = self._timed(method)
     times = []
 
     def log(line):
@@ -203,8 +213,7 @@ class Runs:
       api.train(experiment, rows, model_dir, log=log)
     intervals = [b - a for a, b in zip(times, times[1:])]
     seconds = statistics.median(intervals) / _TIMED_STEPS
-    self._ledger.add({"method": method, "timed": _TIMED_STEPS},
-                     {"seconds": seconds})
+    self._ledger.add(self._timing(method, experiment), {"seconds": seconds})
     print(f"{self._name}: {method}: {1e3 * seconds:.2f} ms", flush=True)
 
 
@@ -276,7 +285,8 @@ def _heading() -> List[str]:
       "`--do=time` takes times and `--do=page` writes this page. Runs are "
       "of this version or, where neither data nor experiment have changed "
       "since, of an earlier one. The methods are those of "
-      "[methods.md](methods.md), with the defaults of their fields.",
+      "[methods.md](methods.md), with the fields that the last section of "
+      "this page gives and else their defaults.",
       "Every method has the same budget: three trials with seed 1, one for "
       "each learning rate; of tuned weights, three draws at the sum's rate, "
       "even over all weights that add up to the number of tasks. What has the "

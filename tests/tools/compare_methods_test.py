@@ -129,6 +129,8 @@ class CompareMethodsTest(parameterized.TestCase):
         row("b", -1.1, -1.3, seconds=0.003), row("c", 3.0, 3.0)],
                        [0.1, 1.0])
     text = page.text([table], ["When."])
+    self.assertEndsWith(text, "## Fields\n\n- sum: `loss { sum {} }`\n"
+                        "- tuned weights: `loss { weighted_sum {} }`\n")
     self.assertIn("| b | rate 1 | 0.5000 | -1.20 | 0.14 | 3.00 | 1.50 |", text)
     self.assertIn("| each task alone | each its own | 0.5500 | 0 |", text)
     self.assertIn("Best is b (-1.20 ± 0.14). Not told apart from it by the "
@@ -204,6 +206,9 @@ class CompareMethodsTest(parameterized.TestCase):
                          1)
         runs.take_time(name)
       self.assertGreater(runs.seconds(name), 0)
+      # Of another experiment there is no time.
+      runs.base.data.batch_size = 32
+      self.assertIsNone(runs.seconds(name))
     for split in ("validation", "test"):
       self.assertGreater(found[split]["income"], 0.95)
       self.assertGreater(found[split]["never_married"], 0.95)

@@ -83,6 +83,10 @@ def text(tables: Sequence[Table], heading: Sequence[str]) -> str:
   for table in tables:
     parts += [f"## {table.name}", f"{table.note} {table.budget}",
               "\n".join(_lines(table)), reading(table)]
+  shown = {row.method for table in tables for row in table.rows}
+  parts += ["## Fields", "\n".join(
+      f"- {name}: `{method.text}`" for name, method in methods.METHODS.items()
+      if name in shown)]
   return "\n\n".join(parts) + "\n"
 
 
