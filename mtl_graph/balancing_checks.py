@@ -6,9 +6,9 @@ from mtl_graph.protos import experiment_pb2
 
 _PATH = "training.joint.gradient_balancing"
 # What keeps a number for each element of each task's gradient.
-_TRACKING = frozenset(["moco", "excess_mtl", "db_mtl"])
+TRACKING = frozenset(["moco", "excess_mtl", "db_mtl"])
 # What remembers something from one batch for the next.
-_REMEMBERING = _TRACKING | {"gradvac", "sdmgrad"}
+_REMEMBERING = TRACKING | {"gradvac", "sdmgrad"}
 # Whose direction is the same however long each gradient is.
 _OF_ANGLES = frozenset(["imtl_g", "nash_mtl", "config", "db_mtl"])
 # Which do nothing but make gradients longer or shorter.
@@ -42,11 +42,11 @@ def check(experiment: experiment_pb2.Experiment,
               else f"every_steps: {message.every_steps}")
            + "; allowed: WHOLE_MODEL, as one pass through the shared variables "
            "takes one weight per task")
-  if at_representation and kind in _TRACKING:
+  if at_representation and kind in TRACKING:
     report(f"{_PATH}.at", f"found REPRESENTATION with {kind}, which keeps a "
            "number for each element from step to step, where the rows are "
            "others; allowed: PARAMETERS")
-  if message.every_steps > 1 and (kind in _TRACKING or kind == "graddrop"):
+  if message.every_steps > 1 and (kind in TRACKING or kind == "graddrop"):
     report(f"{_PATH}.every_steps", f"found {message.every_steps} with {kind}, "
            + ("which has no weights to use again" if kind == "graddrop"
               else "which looks at every step's gradients") + "; allowed: 1")

@@ -10,9 +10,6 @@ from mtl_graph import outline
 from mtl_graph.protos import experiment_pb2
 
 _PATH = "training.joint.loss"
-# What takes the logarithm of a loss, or divides by it.
-_ABOVE_ZERO = frozenset(["geometric_mean", "log_sum", "grad_norm", "famo",
-                         "dynamic_weight_average"])
 # What remembers something from one batch for the next.
 _REMEMBERING = frozenset(["dynamic_weight_average", "grad_norm", "famo"])
 
@@ -50,10 +47,6 @@ def check(experiment: experiment_pb2.Experiment, variables: Sequence[str],
     field_checks.at_least(loss.smooth_chebyshev, "warm_up_steps", 0, path,
                           report)
   warms_up = bool(loss.smooth_chebyshev.warm_up_steps)
-  if kind in _ABOVE_ZERO or warms_up or (
-      kind == "uncertainty"
-      and loss.uncertainty.form != loss.uncertainty.LIKELIHOOD):
-    _check_above_zero(kind, experiment.model.task, report)
   if (kind in _REMEMBERING or warms_up) and training.accumulate_batches > 1:
     report(f"{_PATH}.{kind}", "found it with training.accumulate_batches: "
            f"{training.accumulate_batches}; allowed: one batch per step")
@@ -100,12 +93,3 @@ def _check_grad_norm(grad_norm, tasks, variables, report) -> None:
     found = f"'{kernel}'" if kernel else "nothing, and no trunk"
     report(f"{path}.kernel", f"found {found}; allowed: the name of a shared "
            "variable" + config.nearest(kernel, shared))
-
-
-def _check_above_zero(kind, tasks, report) -> None:
-  """Reports tasks whose loss may fall below zero, where that makes no sense."""
-  for i, task in enumerate(tasks):
-    counts = [a for a in task.additional_loss if a.WhichOneof("kind") == "count"]
-    if not task.no_loss and (task.WhichOneof("head") == "count" or counts):
-      report(f"model.task[{i}]", "found a Poisson loss, which may fall below 0, "
-             f"under {_PATH}.{kind}; allowed: losses of at least 0")

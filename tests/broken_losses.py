@@ -13,16 +13,6 @@ def _loss(name, text, field, problem, *others, **more):
                *others, **more)
 
 
-def _above_zero(kind, text):
-  """A task whose loss may fall below 0 under what does not go with that."""
-  return _case(
-      f"poisson_loss_under_{kind}", (f"{_LOSS}={{{text}}}",
-                                     "model.task[name=spent].count={}",
-                                     "model.task[name=spent].label={}"),
-      "model.task[1]: found a Poisson loss, which may fall below 0, under "
-      f"{_LOSS}.{kind}; allowed: losses of at least 0")
-
-
 FIELDS = (
     _loss("window_of_no_steps", "dynamic_weight_average {}",
           "dynamic_weight_average.window_steps",
@@ -75,14 +65,6 @@ FIELDS = (
 )
 
 COMBINATIONS = (
-    _above_zero("geometric_mean", "geometric_mean {}"),
-    _above_zero("log_sum", "log_sum {}"),
-    _above_zero("grad_norm", "grad_norm {}"),
-    _above_zero("famo", "famo {}"),
-    _above_zero("dynamic_weight_average",
-                "dynamic_weight_average { window_steps: 2 }"),
-    _above_zero("smooth_chebyshev", "smooth_chebyshev { warm_up_steps: 2 }"),
-    _above_zero("uncertainty", "uncertainty { form: IMPARTIAL }"),
     _case("batches_that_famo_cannot_go_back_to",
           (f"{_LOSS}={{ famo {{}} }}", "training.accumulate_batches=2"),
           f"{_LOSS}.famo: found it with training.accumulate_batches: 2; allowed: "

@@ -1,4 +1,4 @@
-"""Measures what a step with balanced gradients costs, beside TorchJD.
+"""Measures what a step with balanced gradients or losses costs, beside TorchJD.
 
 The model is that of `benchmark.py --case=tasks`: 64 numbers, a trunk of 128
 units, a tower of 64 units per task, batches of 256 rows, Adam per task. Both
@@ -34,7 +34,15 @@ METHODS = {
     "nash_mtl": "nash_mtl {}", "fairgrad": "fairgrad { alpha: 2 }",
     "aligned_mtl": "aligned_mtl {}", "upgrad": "upgrad {}",
     "dual_proj": "dual_proj {}", "config": "config {}",
-    "excess_mtl": "excess_mtl {}"}
+    "excess_mtl": "excess_mtl {}", "sdmgrad": "sdmgrad {}"}
+WEIGHTINGS = {
+    "uncertainty": "uncertainty {}",
+    "imtl_l": "uncertainty { form: IMPARTIAL }",
+    "dynamic_weight_average": "dynamic_weight_average { window_steps: 25 }",
+    "geometric_mean": "geometric_mean {}",
+    "random_weights": "random_weights {}",
+    "famo": "famo {}",
+    "smooth_chebyshev": "smooth_chebyshev { smoothness: 1 }"}
 SUM = "sum"
 # Who follows each gradient of a parameter cannot look at others.
 _AT_PARAMETERS_ONLY = ("excess_mtl",)
@@ -43,7 +51,8 @@ _SIDES = ("engine", "representation", "TorchJD")
 _FLAGS = flags.FlagValues()
 flags.DEFINE_multi_integer("tasks", [2, 4, 8], "Numbers of tasks, of 2, 4, 8, "
                            "16 and 32.", flag_values=_FLAGS)
-flags.DEFINE_multi_enum("method", list(METHODS), list(METHODS), "Methods.",
+flags.DEFINE_multi_enum("method", list(METHODS), [*METHODS, *WEIGHTINGS],
+                        "Methods; unset: all that balance gradients.",
                         flag_values=_FLAGS)
 flags.DEFINE_multi_enum("only", list(_SIDES), list(_SIDES), "Sides.",
                         flag_values=_FLAGS)
@@ -69,7 +78,9 @@ def contestants(tasks: int, method: str, sides: Sequence[str], mode: str
   text = METHODS.get(method, "")
   if "engine" in sides:
     found.append(contest.Contestant(
-        f"engine {method}", case, "engine", {"mode": mode, "balancing": text}))
+        f"engine {method}", case, "engine",
+        {"mode": mode, "loss": WEIGHTINGS[method]} if method in WEIGHTINGS
+        else {"mode": mode, "balancing": text}))
   if ("representation" in sides and text
       and method not in _AT_PARAMETERS_ONLY):
     found.append(contest.Contestant(
@@ -78,7 +89,7 @@ def contestants(tasks: int, method: str, sides: Sequence[str], mode: str
   if "TorchJD" in sides:
     found.append(contest.Contestant(
         f"TorchJD {method}", case, "torchjd_methods",
-        {"method": method if text else None}))
+        {"method": None if method == SUM else method}))
   return found
 
 

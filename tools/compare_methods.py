@@ -33,6 +33,7 @@ from absl import flags
 # Run as a script, only the folder of this file is on the path.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # pylint: disable=wrong-import-position
+import mtl_graph
 from mtl_graph import importing
 from mtl_graph import launching
 
@@ -195,7 +196,7 @@ class Runs:
     # Times of another machine or version are not comparable.
     return {"method": method, "timed": self._basis(experiment),
             "processor": report.machine()["processor"],
-            "version": importlib.metadata.version("mtl-graph")}
+            "version": mtl_graph.__version__}
 
   def take_time(self, method: str) -> None:
     """Takes the time of a method's step, unless that has been done."""

@@ -1,10 +1,12 @@
 """Makes one direction of the tasks' gradients of what they share."""
 
 import collections
+import functools
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import balancing_checks
 from mtl_graph import config
 from mtl_graph.model import balancing_methods
 from mtl_graph.model import partitions
@@ -130,7 +132,7 @@ def memory(message: balancing_pb2.GradientBalancing, parts: Shared,
     for scope, variables in parts.sets.items():
       for what, value in starts.items():
         make(_joined(scope, what), value)
-      if kind in balancing_methods.TRACKING:
+      if kind in balancing_checks.TRACKING:
         for variable in variables:
           state = make(f"tracked/{variable.op.name}",
                        tf.zeros([num_tasks, *variable.shape.as_list()]))
@@ -141,8 +143,9 @@ def memory(message: balancing_pb2.GradientBalancing, parts: Shared,
 
 def build(message: balancing_pb2.GradientBalancing, losses: Losses,
           reached: Mapping[str, Set[str]], variables: Sequence[tf.Variable],
-          remembered: Mapping[str, tf.Variable], step: tf.Tensor, seed: int,
-          sparse: Set[str]) -> Balanced:
+          remembered: Mapping[str, tf.Variable], step: tf.Tensor,
+          number: tf.Tensor, seed: int, sparse: Set[str],
+          where_ops_are: bool = False) -> Balanced:
   """Computes the gradients of a batch, those of shared variables balanced.
 
   Args:
@@ -152,8 +155,10 @@ def build(message: balancing_pb2.GradientBalancing, losses: Losses,
     variables: The variables that are trained.
     remembered: What `memory` returned.
     step: Number of the step, int64 scalar.
+    number: Number of the batch, of which draws are made, int64 scalar.
     seed: Seed of the experiment.
     sparse: Names of the variables whose gradients may stay sparse.
+    where_ops_are: Whether each op's gradient is computed on its device.
 
   Returns:
     A `Balanced`, a gradient per variable in order.
@@ -163,8 +168,10 @@ def build(message: balancing_pb2.GradientBalancing, losses: Losses,
   """
   parts = shared(message, reached, variables)
   with tf.name_scope("balancing"):
+    gradients = functools.partial(tf.gradients,
+                                  colocate_gradients_with_ops=where_ops_are)
     work = _Work(message, losses, reached, variables, parts, remembered, step,
-                 seed, sparse)
+                 number, seed, sparse, gradients)
     if message.at == message.REPRESENTATION or message.every_steps > 1:
       work.by_border()
     else:
@@ -172,11 +179,11 @@ def build(message: balancing_pb2.GradientBalancing, losses: Losses,
     # What no task's loss reaches as it is weighted: learned weights.
     others = [v for v in variables if work.gradients.get(v.op.name) is None]
     work.gradients.update(zip([v.op.name for v in others],
-                              tf.gradients(losses.total, others)))
+                              gradients(losses.total, others)))
     found = [work.gradients[v.op.name] for v in variables]
     if losses.penalties:
       found = [task_gradients.add(pair) for pair in zip(
-          found, tf.gradients(list(losses.penalties), variables))]
+          found, gradients(list(losses.penalties), variables))]
     return Balanced(found, work.updates, work.measured, work.weights)
 
 
@@ -191,7 +198,7 @@ class _Work:
   """
 
   def __init__(self, message, losses, reached, variables, parts, remembered,
-               step, seed, sparse):
+               step, number, seed, sparse, gradients_of):
     self.gradients: Dict[str, gradient_products.Gradient] = {}
     self.updates: List[tf.Operation] = []
     self.measured: List[str] = []
@@ -201,8 +208,10 @@ class _Work:
     self._parts = parts
     self._remembered = remembered
     self._step = step
+    self._number = number
     self._seed = seed
     self._sparse = sparse
+    self._gradients_of = gradients_of
     users = {v.op.name: [t for t in losses.tasks if v.op.name in reached[t]]
              for v in variables}
     self._own = {task: [v for v in variables if users[v.op.name] == [task]]
@@ -218,7 +227,7 @@ class _Work:
     for task, loss in zip(self._losses.tasks, self._losses.weighted):
       wanted = self._own[task] + self._of_task[task]
       gradients = dict(zip([v.op.name for v in wanted],
-                           tf.gradients(loss, wanted)))
+                           self._gradients_of(loss, wanted)))
       self._take_own(task, gradients)
       found.append(gradients)
     for variable in self._parts.summed:
@@ -246,7 +255,12 @@ class _Work:
   def by_border(self):
     """Goes through the shared variables once, or once more to compare."""
     message, losses = self._message, self._losses
-    border = reach.border(losses.weighted, self._shared)
+    compared = reach.border(losses.weighted, self._shared)
+    # What adds up may also be reached by ways that do not meet the compared.
+    border = compared + [
+        t for t in (reach.border(losses.weighted, self._parts.summed)
+                    if self._parts.summed else [])
+        if all(t is not other for other in compared)]
     loose = [t for t in border if t.dtype == tf.resource]
     if loose:
       raise config.ConfigError(
@@ -256,26 +270,28 @@ class _Work:
     found = []
     for task, loss in zip(losses.tasks, losses.weighted):
       own = self._own[task]
-      gradients = tf.gradients(loss, border + own, stop_gradients=border)
+      gradients = self._gradients_of(loss, border + own,
+                                     stop_gradients=border)
       self._take_own(task, dict(zip([v.op.name for v in own],
                                     gradients[len(border):])))
       found.append([None if g is None else tf.convert_to_tensor(g)
                     for g in gradients[:len(border)]])
+    of_compared = [row[:len(compared)] for row in found]
     if message.WhichOneof("kind") == "graddrop":
       direction = [
           self._drop(task_gradients.stacked(column), f"border/{i}", tensor)
-          for i, (tensor, column) in enumerate(zip(border, zip(*found)))]
+          for i, (tensor, column) in enumerate(zip(compared, zip(*of_compared)))]
     else:
-      weights = self._weights_of(border, found)
+      weights = self._weights_of(compared, of_compared)
       self._measure("", weights)
-      direction = gradient_products.combine(weights, found)
-    self._through(border, direction, self._shared)
+      direction = gradient_products.combine(weights, of_compared)
+    self._through(compared, direction, self._shared)
     self._through(border, [task_gradients.add(column) for column in zip(*found)],
                   self._parts.summed)
 
   def _weights_of(self, border, found):
     """Returns weights by the gradients of the border or of what is behind."""
-    message = self._message
+    message, losses = self._message, self._losses
     if message.at == message.REPRESENTATION:
       columns = [task_gradients.Column(tensor, list(column), False)
                  for tensor, column in zip(border, zip(*found))]
@@ -284,7 +300,9 @@ class _Work:
 
     def compare():
       output = self._find("", columns or self._behind(border, found))
-      return [output.weights, *output.memory.values()]
+      # Who has no label now may have some in the steps to come.
+      weights = tf.where(losses.present > 0, output.weights, kept[0])
+      return [weights, *output.memory.values()]
 
     if message.every_steps <= 1:
       output = self._find("", columns)
@@ -303,8 +321,8 @@ class _Work:
     rows = []
     for gradients in found:
       there = [(t, g) for t, g in zip(border, gradients) if g is not None]
-      rows.append(tf.gradients([t for t, _ in there], self._shared,
-                               grad_ys=[g for _, g in there]))
+      rows.append(self._gradients_of([t for t, _ in there], self._shared,
+                                     grad_ys=[g for _, g in there]))
     columns = [task_gradients.Column(v, list(column), v.op.name in self._sparse)
                for v, column in zip(self._shared, zip(*rows))]
     return [c for c in columns if not c.empty]
@@ -315,21 +333,26 @@ class _Work:
     if variables:
       self.gradients.update(zip(
           [v.op.name for v in variables],
-          tf.gradients([t for t, _ in there], variables,
-                       grad_ys=[d for _, d in there])))
+          self._gradients_of([t for t, _ in there], variables,
+                             grad_ys=[d for _, d in there])))
 
   def _find(self, scope, columns) -> balancing_methods.Found:
     """Asks the method for the weights of some columns."""
     num_tasks = len(self._losses.tasks)
     names = balancing_methods.starts(self._message.WhichOneof("kind"),
                                      num_tasks)
-    tracked = []
-    if self._message.WhichOneof("kind") in balancing_methods.TRACKING:
+    tracked, present = [], self._losses.present
+    reaching = [any(c.gradients[t] is not None for c in columns)
+                for t in range(num_tasks)]
+    if not all(reaching):
+      # Its gradient is no gradient of zero, which would stop some methods.
+      present *= tf.constant(reaching, present.dtype)
+    if self._message.WhichOneof("kind") in balancing_checks.TRACKING:
       tracked = [self._remembered[f"tracked/{c.name}"].read_value()
                  for c in columns]
     return balancing_methods.find(self._message, balancing_methods.Seen(
         [[c.gradients[t] for c in columns] for t in range(num_tasks)],
-        tf.stack(self._losses.weighted), self._losses.present, self._step,
+        tf.stack(self._losses.weighted), present, self._step, self._number,
         random_bits.key_of(self._seed, f"balancing/{scope}"),
         {name: self._remembered[_joined(scope, name)].read_value()
          for name in names}, tracked))
@@ -337,7 +360,7 @@ class _Work:
   def _drop(self, jacobian, name, activations=None):
     return gradient_surgery.graddrop_direction(
         jacobian, random_bits.key_of(self._seed, f"balancing/{name}"),
-        self._step, self._message.graddrop.leak, activations)
+        self._number, self._message.graddrop.leak, activations)
 
   def _take_own(self, task, gradients):
     for variable in self._own[task]:

@@ -5,6 +5,8 @@ from typing import Callable, Dict, NamedTuple, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import balancing_checks
+from mtl_graph.model import task_gradients
 from mtl_graph.ops import excess_risks
 from mtl_graph.ops import gradient_balancing
 from mtl_graph.ops import gradient_cones
@@ -25,8 +27,10 @@ class Seen(NamedTuple):
     gradients: By task a list of dense gradients by variable; None counts as
       zero.
     losses: Each task's loss as it is weighted, shape `[T]`.
-    present: 1 for tasks with a label in the batch, 0 for others, shape `[T]`.
+    present: 1 for tasks that have a label in the batch and reach what is
+      compared, 0 for others, shape `[T]`.
     step: Number of the step from 0, int64 scalar.
+    number: Number of the batch, of which draws are made, int64 scalar.
     key: Tells its draws from others.
     memory: What `starts` began.
     tracked: Of a method that keeps a number per gradient, those by variable,
@@ -36,6 +40,7 @@ class Seen(NamedTuple):
   losses: tf.Tensor
   present: tf.Tensor
   step: tf.Tensor
+  number: tf.Tensor
   key: int
   memory: Memory
   tracked: list
@@ -54,10 +59,6 @@ class Found(NamedTuple):
   memory: Memory
   tracked: list
   gradients: list
-
-
-# Kinds that keep a number per task and element of the gradients.
-TRACKING = frozenset(["moco", "excess_mtl", "db_mtl"])
 
 
 def starts(kind: str, num_tasks: int) -> Dict[str, np.ndarray]:
@@ -92,7 +93,7 @@ def find(message: balancing_pb2.GradientBalancing, seen: Seen) -> Found:
   """
   kind = message.WhichOneof("kind")
   own = getattr(message, kind)
-  if kind in TRACKING:
+  if kind in balancing_checks.TRACKING:
     return {"moco": _moco, "excess_mtl": _excess_mtl, "db_mtl": _db_mtl}[kind](
         own, seen)
   gramian = gradient_products.gramian_of(seen.gradients)
@@ -102,7 +103,7 @@ def find(message: balancing_pb2.GradientBalancing, seen: Seen) -> Found:
 
 def _order(seen) -> tf.Tensor:
   return gradient_surgery.meeting_order(len(seen.gradients), seen.key,
-                                        seen.step)
+                                        seen.number)
 
 
 def _pcgrad(unused_message, gramian, seen):
@@ -128,7 +129,7 @@ def _mgda(message, gramian, seen):
 def _sdmgrad(message, gramian, seen):
   found = gradient_tracking.sdmgrad_weights(
       gramian, seen.memory["weights"], message.lamda, message.learning_rate,
-      message.momentum, message.num_iterations)
+      message.momentum, message.num_iterations, seen.present)
   return found.weights, {"weights": found.simplex}
 
 
@@ -156,12 +157,7 @@ _METHODS: Dict[str, Callable[..., Tuple[tf.Tensor, Memory]]] = {
 
 def _jacobians(seen):
   """Returns the gradients by variable, each of shape `[T, ...]`."""
-  found = []
-  for column in zip(*seen.gradients):
-    like = next(g for g in column if g is not None)
-    found.append(tf.stack([tf.zeros_like(like) if g is None else g
-                           for g in column]))
-  return found
+  return [task_gradients.stacked(column) for column in zip(*seen.gradients)]
 
 
 def _unless_absent(seen, before, after):
@@ -202,7 +198,7 @@ def _excess_mtl(message, seen) -> Found:
            for jacobian, sums in zip(_jacobians(seen), seen.tracked)]
   output = excess_risks.excess_mtl_weights(
       tf.add_n([each.risks for each in found]), seen.memory["first_risks"],
-      seen.memory["weights"], message.step_size)
+      seen.memory["weights"], message.step_size, seen.present)
   return Found(output.weights, {"weights": output.weights,
                                 "first_risks": output.initial_risks},
                [each.squared_sums for each in found], seen.gradients)

@@ -246,7 +246,7 @@ def _run_batch(experiment, model, objective, batch_of, places, step, replica,
     balanced = _balance(
         experiment, model, objective, combined,
         [task_losses[task.name] for task in tasks], penalties,
-        places[0].number, least_rows)
+        step, places[0].number, least_rows, len(places) > 1)
     gradients = gradients_lib.slice_by_group(balanced.gradients,
                                              objective.variables)
     updates += balanced.updates
@@ -267,7 +267,7 @@ def _run_batch(experiment, model, objective, batch_of, places, step, replica,
 
 
 def _balance(experiment, model, objective, combined, task_losses, penalties,
-             number, least_rows) -> balancing.Balanced:
+             step, number, least_rows, where_ops_are) -> balancing.Balanced:
   """Returns the gradients of a batch, those of shared variables balanced."""
   losses = balancing.Losses(
       # Not out of a vector of all losses, behind which all tasks lie.
@@ -282,7 +282,7 @@ def _balance(experiment, model, objective, combined, task_losses, penalties,
   return balancing.build(
       objective.balancing, losses, model.reached,
       [v for some in objective.variables.values() for v in some],
-      model.balancing, number, experiment.seed, sparse)
+      model.balancing, step, number, experiment.seed, sparse, where_ops_are)
 
 
 def _least_rows(training, groups, on_the_way=False) -> Dict[str, int]:

@@ -54,7 +54,8 @@ class _Batch(NamedTuple):
     tasks: The `Task` messages.
     sums: Summed, weighted losses of its rows, shape `[T]`.
     weights: Summed weights of its rows, shape `[T]`.
-    means: Mean losses, 0 without labels, shape `[T]`.
+    losses: Each task's mean loss, 0 without labels, scalars.
+    means: The same in one tensor, shape `[T]`.
     present: 1 for tasks with a label, 0 for others, shape `[T]`.
     step: Number of the step, int64 scalar.
     seed: Seed of the experiment.
@@ -64,6 +65,7 @@ class _Batch(NamedTuple):
   tasks: Sequence[model_pb2.Task]
   sums: tf.Tensor
   weights: tf.Tensor
+  losses: Sequence[tf.Tensor]
   means: tf.Tensor
   present: tf.Tensor
   step: tf.Tensor
@@ -122,7 +124,7 @@ def build(integration: joint_pb2.LossIntegration,
     A `Combined`.
 
   Raises:
-    ConfigError: If the method is not built.
+    ConfigError: If the method is not built, or GradNorm cannot measure a task.
   """
   kind = integration.WhichOneof("kind")
   if kind not in _METHODS:
@@ -131,10 +133,10 @@ def build(integration: joint_pb2.LossIntegration,
   mine = [task_losses[task.name] for task in tasks]
   with tf.name_scope("weighting"):
     weights = tf.stack([loss.weight for loss in mine])
+    means = [task_losses_ops.mean(loss) for loss in mine]
     batch = _Batch(
-        tasks, tf.stack([loss.sum for loss in mine]), weights,
-        tf.stack([task_losses_ops.mean(loss) for loss in mine]),
-        tf.cast(weights > 0, tf.float32), step, seed, kernel,
+        tasks, tf.stack([loss.sum for loss in mine]), weights, means,
+        tf.stack(means), tf.cast(weights > 0, tf.float32), step, seed, kernel,
         tf.stack([remembered[task.name].read_value() for task in tasks])
         if remembered else None)
 
@@ -230,10 +232,15 @@ def _random_weights(unused_message, batch, unused_remember):
 
 
 def _grad_norm(message, batch, remember):
-  gradients = [tf.gradients(mean, batch.kernel)[0]
-               for mean in tf.unstack(batch.means)]
-  norms = tf.stack([tf.zeros([]) if g is None else tf.norm(g)
-                    for g in gradients])
+  # Not out of the vector of all losses, behind which all tasks lie.
+  gradients = [tf.gradients(loss, batch.kernel)[0] for loss in batch.losses]
+  for task, gradient in zip(batch.tasks, gradients):
+    if gradient is None:
+      raise config.ConfigError(
+          "training.joint.loss.grad_norm.kernel", f"found "
+          f"'{batch.kernel.op.name}', which the loss of task '{task.name}' "
+          "does not reach; allowed: a variable that every task's loss reaches")
+  norms = tf.stack([tf.norm(gradient) for gradient in gradients])
   found = adaptive_weights.grad_norm(
       batch.means, norms, batch.present, batch.memory, batch.step,
       message.alpha, message.learning_rate)

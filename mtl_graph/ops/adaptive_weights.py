@@ -222,13 +222,15 @@ def famo_update(
   ```
 
   so that the tasks that improved least gain weight: the one that improves least
-  is to improve most.
+  is to improve most. The sum is over the tasks with a label in the batch, among
+  which `z` adds up to 1; of the others only `decay` stays, as nothing was seen
+  of how they improved.
 
   Args:
     before: Tensor of the task losses on a batch before the step, shape `[T]`.
     after: Tensor of those on the same batch after it, shape `[T]`.
     present: Tensor of 1 for tasks with a label in the batch and 0 for others,
-      whose `d_t` is 0, shape `[T]`.
+      shape `[T]`.
     state: As `famo_weights` takes it, shape `[T, 3]`.
     step: Number of the step, from 0, integer scalar.
     learning_rate: Adam's.
@@ -248,7 +250,8 @@ def famo_update(
   with tf.name_scope(name):
     logits, first, second = tf.unstack(state, axis=1)
     gains = present * tf.math.log((before + _EPSILON) / (after + _EPSILON))
-    shares = tf.nn.softmax(logits)
+    shares = present * tf.nn.softmax(logits)
+    shares = tf.math.divide_no_nan(shares, tf.reduce_sum(shares))
     gradient = (shares * (gains - tf.reduce_sum(shares * gains))
                 + decay * logits)
     return tf.stop_gradient(tf.stack(

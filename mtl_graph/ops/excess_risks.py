@@ -4,6 +4,7 @@ What is remembered goes in and comes out as tensors; the caller keeps it.
 """
 
 import collections
+from typing import Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -65,6 +66,7 @@ def excess_mtl_weights(
     initial_risks: tf.Tensor,
     weights: tf.Tensor,
     step_size: float = 0.01,
+    present: Optional[tf.Tensor] = None,
     name: str = "excess_mtl_weights") -> ExcessOutput:
   """Raises the weights of tasks that are far from their optimum.
 
@@ -75,6 +77,8 @@ def excess_mtl_weights(
   See "Robust Multi-Task Learning with Excess Risks" by He et al., section 4
   (https://arxiv.org/abs/2402.02009); the sum is that of the authors' code as
   LibMTL has it. A noisy task, whose loss stays large, earns no weight by that.
+  They weigh the losses; weights of gradients of what is shared leave what only
+  one task has as it is.
 
   Args:
     risks: Risks of this step, shape `[T]`, such as those of `excess_risks`.
@@ -82,6 +86,9 @@ def excess_mtl_weights(
       `[T]`.
     weights: Weights so far, 1 at first, shape `[T]`.
     step_size: How fast weights move.
+    present: Above 0 for tasks whose risk could be seen, shape `[T]`; another's
+      counts as the mean of theirs, relative to the first ones: the weights of
+      those with few labels would go to 0 otherwise. None: all could.
     name: Name scope of the op.
 
   Returns:
@@ -94,9 +101,17 @@ def excess_mtl_weights(
   shapes.check(risks, [num_tasks], "risks", name)
   shapes.check(initial_risks, [num_tasks], "initial_risks", name)
   shapes.check(weights, [num_tasks], "weights", name)
+  if present is None:
+    present = tf.ones_like(risks)
+  shapes.check(present, [num_tasks], "present", name)
   with tf.name_scope(name):
     risks = tf.stop_gradient(risks)
     first = tf.where(initial_risks > 0, initial_risks, risks)
-    raised = tf.nn.softmax(tf.log(tf.stop_gradient(weights)) + step_size
-                           * tf.math.divide_no_nan(risks, first))
+    relative = tf.math.divide_no_nan(risks, first)
+    there = tf.cast(present > 0, relative.dtype)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(there * relative),
+                                 tf.reduce_sum(there))
+    relative = tf.where(present > 0, relative, mean + tf.zeros_like(relative))
+    raised = tf.nn.softmax(tf.log(tf.stop_gradient(weights))
+                           + step_size * relative)
     return ExcessOutput(num_tasks * raised, first)

@@ -66,49 +66,28 @@ def mgda_weights(
       scales = tf.cast(tf.stop_gradient(normalizers), tf.float64)
       products = tf.math.divide_no_nan(products,
                                        scales * scales[:, tf.newaxis])
-    if present is not None:
-      shapes.check(present, gramian.shape.as_list()[:1], "present", name)
-      return _mgda_of_some(products, tf.stop_gradient(present) > 0, name,
-                           gramian.dtype)
-    of = gradient_products.cosines(products, op=name)
-    num_tasks = of.norms.shape.as_list()[0]
-    if num_tasks == 1:
-      return tf.ones_like(gramian[0])
-    if num_tasks == 2:
-      products = tf.stop_gradient(products)
-      a, b, c = products[0, 0], products[0, 1], products[1, 1]
-      first = tf.where(a + c > 2 * b, (c - b) / (a + c - 2 * b),
-                       tf.constant(0.5, tf.float64))
-      first = tf.clip_by_value(first, 0.0, 1.0)
-      return tf.cast(tf.stack([first, 1 - first]), gramian.dtype)
+    if present is None:
+      present = tf.ones_like(gramian[0])
+    shapes.check(present, gramian.shape.as_list()[:1], "present", name)
+    present = tf.stop_gradient(present) > 0
+    both = tf.logical_and(present, present[:, tf.newaxis])
+    of = gradient_products.cosines(
+        tf.where(both, products, tf.zeros_like(products)), op=name)
+    shortest = tf.reduce_min(tf.where(present, of.norms,
+                                      np.inf * tf.ones_like(of.norms)))
+    shortest = tf.where(tf.is_finite(shortest), shortest, 0.0)
     # K y >= 1, y >= 0, y' (K y - 1) = 0 holds for weights over their squared
-    # length. Unknowns are counted in gradients of length 1.
-    shortest = tf.reduce_min(of.norms)
-    rays = complementarity.solve(
-        of.cosines, -(shortest * of.inverse_norms)[tf.newaxis])[0]
-    rays *= shortest * of.inverse_norms
-    absent = 1 - of.present
-    rays = tf.where(shortest > 0, rays, absent)
-    return tf.cast(rays / tf.reduce_sum(rays), gramian.dtype)
-
-
-def _mgda_of_some(products, present, name, dtype):
-  """Returns the weights of MGDA among some of the tasks."""
-  both = tf.logical_and(present, present[:, tf.newaxis])
-  of = gradient_products.cosines(
-      tf.where(both, products, tf.zeros_like(products)), op=name)
-  shortest = tf.reduce_min(tf.where(present, of.norms,
-                                    np.inf * tf.ones_like(of.norms)))
-  shortest = tf.where(tf.is_finite(shortest), shortest, 0.0)
-  # One whose slack stays at 1 has no share, as nothing else meets it.
-  offsets = tf.where(present, -shortest * of.inverse_norms,
-                     tf.ones_like(of.norms))
-  rays = (complementarity.solve(of.cosines, offsets[tf.newaxis])[0]
-          * shortest * of.inverse_norms)
-  # Those of zero, of which any mixture is the shortest.
-  stopped = tf.cast(tf.logical_and(present, of.norms <= 0), tf.float64)
-  rays = tf.where(shortest > 0, rays, stopped)
-  return tf.cast(tf.math.divide_no_nan(rays, tf.reduce_sum(rays)), dtype)
+    # length. Unknowns are counted in gradients of length 1. One whose slack
+    # stays at 1 has no share, as nothing else meets it.
+    offsets = tf.where(present, -shortest * of.inverse_norms,
+                       tf.ones_like(of.norms))
+    rays = (complementarity.solve(of.cosines, offsets[tf.newaxis])[0]
+            * shortest * of.inverse_norms)
+    # Those of zero, of which any mixture is the shortest.
+    stopped = tf.cast(tf.logical_and(present, of.norms <= 0), tf.float64)
+    rays = tf.where(shortest > 0, rays, stopped)
+    return tf.cast(tf.math.divide_no_nan(rays, tf.reduce_sum(rays)),
+                   gramian.dtype)
 
 
 def cagrad_weights(

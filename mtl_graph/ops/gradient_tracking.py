@@ -4,6 +4,7 @@ What is remembered goes in and comes out as tensors; the caller keeps it.
 """
 
 import collections
+from typing import Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -251,6 +252,7 @@ def sdmgrad_weights(
     learning_rate: float = 5.0,
     momentum: float = 0.5,
     num_iterations: int = 20,
+    present: Optional[tf.Tensor] = None,
     name: str = "sdmgrad_weights") -> SdmGradOutput:
   """Shortens a convex combination of gradients that is drawn to their mean.
 
@@ -266,9 +268,10 @@ def sdmgrad_weights(
   See "Direction-oriented Multi-objective Learning: Simple and Provable
   Stochastic Algorithms" by Xiao, Ban and Ji, section 4
   (https://arxiv.org/abs/2305.18409). Defaults, and the division of `products`
-  by the squared mean length that makes the learning rate fit, are those of
-  LibMTL, which took them from the authors' code. Momentum starts anew at every
-  step.
+  by the squared mean length, are those of LibMTL, which took them from the
+  authors' code. Their learning rate is so high that `w` jumps between corners
+  of the simplex: for the minimum, take some 0.2 and more iterations. Momentum
+  starts anew at every step.
 
   Args:
     products: Products `<g_t, h_s>` of gradients of two batches, or the Gramian
@@ -279,11 +282,13 @@ def sdmgrad_weights(
     learning_rate: Size of an iteration.
     momentum: Share of an iteration's change that is repeated in the next.
     num_iterations: How many iterations.
+    present: Above 0 for tasks that take part, shape `[T]`; others have weight
+      0 and keep their share of the simplex. None: all do.
     name: Name scope of the op.
 
   Returns:
     An `SdmGradOutput`. The weights belong to the gradients of a further batch,
-    or of one of the two; they sum to 1.
+    or of one of the two; they sum to 1, or are 0 if no task takes part.
 
   Raises:
     ValueError: If a shape does not fit.
@@ -291,21 +296,34 @@ def sdmgrad_weights(
   num_tasks = shapes.num_tasks(products, "products", name)
   shapes.check(products, [num_tasks, num_tasks], "products", name)
   shapes.check(simplex, [num_tasks], "simplex", name)
+  if present is None:
+    present = tf.ones_like(simplex)
+  shapes.check(present, [num_tasks], "present", name)
   with tf.name_scope(name):
+    there = tf.stop_gradient(present)[tf.newaxis] > 0
+    equal = tf.cast(there, tf.float64)
+    equal = tf.math.divide_no_nan(equal, tf.reduce_sum(equal))
     matrix = tf.cast(tf.stop_gradient(products), tf.float64)
     lengths = tf.sqrt(tf.maximum(tf.linalg.diag_part(matrix), 0.0))
     matrix = tf.transpose(tf.math.divide_no_nan(
-        learning_rate * matrix, tf.reduce_mean(lengths) ** 2))
-    pull = lamda * tf.reduce_mean(matrix, 0, keepdims=True)
+        learning_rate * matrix, tf.reduce_sum(equal * lengths) ** 2))
+    pull = lamda * tf.matmul(equal, matrix)
 
     def iteration(i, w, change):
       change = momentum * change + tf.matmul(w, matrix) + pull
-      return i + 1, _project(w - change), change
+      w -= change
+      # Who is more than 1 below another has no share.
+      return i + 1, _project(tf.where(there, w, tf.zeros_like(w)
+                                      + tf.reduce_min(w) - 2)), change
 
-    start = tf.cast(tf.stop_gradient(simplex), tf.float64)[tf.newaxis]
+    before = tf.cast(tf.stop_gradient(simplex), tf.float64)[tf.newaxis]
+    start = tf.where(there, before, tf.zeros_like(before))
+    share = tf.reduce_sum(start)
+    start = tf.where(share > 0, tf.math.divide_no_nan(start, share), equal)
     found = tf.while_loop(
         lambda i, w, change: i < num_iterations, iteration,
-        [tf.constant(0), start, tf.zeros_like(start)], back_prop=False)[1][0]
-    weights = (found + lamda / num_tasks) / (1 + lamda)
-    return SdmGradOutput(tf.cast(weights, products.dtype),
-                         tf.cast(found, simplex.dtype))
+        [tf.constant(0), start, tf.zeros_like(start)], back_prop=False)[1]
+    weights = tf.where(there, found + lamda * equal, tf.zeros_like(found))
+    kept = tf.where(there, found * share, before)
+    return SdmGradOutput(tf.cast(weights[0] / (1 + lamda), products.dtype),
+                         tf.cast(kept[0], simplex.dtype))

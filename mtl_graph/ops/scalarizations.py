@@ -114,7 +114,9 @@ def smooth_chebyshev_loss(
 
   See "Smooth Tchebycheff Scalarization for Multi-Objective Optimization" by Lin
   et al., section 3.2 (https://arxiv.org/abs/2402.19078). The paper's preference
-  for each task is 1 here, its ideal point 0.
+  for each task is 1 here, its ideal point 0. The logarithm, the nadir and the
+  factor `n` are not the paper's but those of its authors' code, whose nadir is
+  the mean of an epoch after some of training.
 
   Args:
     task_losses: Tensor of scalar task losses of at least 0, shape `[T]`.

@@ -8,6 +8,7 @@ from mtl_graph.checkpoints import checkpoints as checkpoints_lib
 from mtl_graph.checkpoints import sessions
 from mtl_graph.model import averages
 from mtl_graph.model import graphs
+from mtl_graph.model import partitions
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import warm_start
 
@@ -34,7 +35,12 @@ def restore(session: tf.Session, model: graphs.Graph,
   checkpoints.recover()
   fresh = []
   if path is not None and changed:
-    fresh = checkpoints.restore_matching(session, path)
+    with model.graph.as_default():
+      names = list(partitions.together(tf.global_variables()))
+    # What is kept of gradients has a row per task, whichever task that was.
+    anew = [name for name in names if name.startswith("gradient_balancing/")]
+    fresh = checkpoints.restore_matching(
+        session, path, set(names) - set(anew)) + anew
     log(f"restored {path} under a changed experiment; {len(fresh)} variables "
         "start anew" + (": " + ", ".join(fresh) if fresh else ""))
   elif path is not None:

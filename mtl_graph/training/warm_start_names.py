@@ -11,7 +11,8 @@ from mtl_graph.checkpoints import renaming
 from mtl_graph.protos import training_pb2
 
 # What a new run begins by itself, whatever the other one's checkpoint has.
-_OWN = ("global_step", "run_state", "iterations/", "task_weighting/")
+_OWN = ("global_step", "run_state", "iterations/", "task_weighting/",
+        "gradient_balancing/")
 STATISTICS = "statistics/"
 OPTIMIZER = "optimizer/"
 _POWER = re.compile(r"(?:^|/)(beta[12]_power)(?:_(\d+))?$")

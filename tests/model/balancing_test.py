@@ -265,17 +265,58 @@ class BalancingTest(parameterized.TestCase, tf.test.TestCase):
     before, after = plain.values(), plain.train(1)
     scales = set()
     for more in ("", "at: REPRESENTATION", "every_steps: 2"):
-      run = _run(f"cagrad {{ c: 0 }} {more}", model)
-      run.load(before)
-      found = run.train(1)
-      for name in resident_run.changed(before, after) - {"global_step"}:
-        shared = sum(name in run.model.reached[task] for task in "ab") == 2
-        scales.add(shared)
-        self.assertAllClose(
-            before[name] - found[name],
-            (before[name] - after[name]) / (2 if shared else 1), atol=1e-6,
-            rtol=1e-4, msg=f"{name} {more}")
+      for left_out in ("", "exclude_embeddings: true"):
+        run = _run(f"cagrad {{ c: 0 }} {more} {left_out}", model)
+        run.load(before)
+        found = run.train(1)
+        for name in resident_run.changed(before, after) - {"global_step"}:
+          shared = sum(name in run.model.reached[task] for task in "ab") == 2
+          shared = shared and not (left_out and name.startswith("embedding/"))
+          scales.add(shared)
+          self.assertAllClose(
+              before[name] - found[name],
+              (before[name] - after[name]) / (2 if shared else 1), atol=1e-6,
+              rtol=1e-4, msg=f"{name} {more} {left_out}")
     self.assertEqual(scales, {True, False})
+
+  @parameterized.parameters("mgda {}", "sdmgrad { num_iterations: 50 }")
+  def test_a_task_that_reaches_nothing_compared_stops_nothing(self, kind):
+    # The third task reads numbers only, past the trunk.
+    wide = _data()
+    wide = wide._replace(labels=np.repeat(wide.labels, [1, 2], 1),
+                         weights=np.ones([12, 3], np.float32))
+    tasks = [f"{{ name: '{name}' label {{}} regression {{}} {reads} }}"
+             for name, reads in (("a", ""), ("b", ""), ("c", "reads: 'features'"))]
+    other = f"model.task=[{', '.join(tasks)}]"
+    alone = "data.feature=[{ name: 'x' numeric { size: 3 } }]"
+    run = _run(kind, other, alone, data=wide._replace(
+        ids=np.zeros([12, 0], np.int32)))
+    weights = run.run().measures
+    self.assertEqual(weights[2], 0)
+    self.assertAllClose(weights.sum(), 1)
+    pair = _run(kind, alone, data=wide._replace(
+        ids=np.zeros([12, 0], np.int32), labels=wide.labels[:, :2],
+        weights=wide.weights[:, :2]))
+    values = {name: value for name, value in run.values().items()
+              if name in pair.values()}
+    if "gradient_balancing/weights" in values:
+      shares = values["gradient_balancing/weights"][:2]
+      values["gradient_balancing/weights"] = shares / shares.sum()
+    pair.load(values)
+    self.assertAllClose(run.run().measures[:2], pair.run().measures, rtol=1e-4)
+
+  def test_who_lacks_labels_as_weights_are_found_keeps_the_last_one(self):
+    data = _data()
+    data.weights[:, 1] = 0
+    run = _run("imtl_g {} every_steps: 3", data=data)
+    # At first 1, as in a sum.
+    self.assertAllClose(run.run().measures, [1, 1])
+    last = run.values()
+    last["gradient_balancing/last_weights"] = np.float32([0.3, 0.7])
+    last["global_step"] = np.int64(3)
+    run.load(last)
+    self.assertAllClose(run.run().measures, [1, 0.7])
+    self.assertAllClose(run.run().measures, [1, 0.7])
 
   def test_nothing_shared(self):
     with self.assertRaisesRegex(

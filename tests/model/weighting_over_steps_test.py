@@ -1,9 +1,12 @@
 """Methods that remember, over steps, against their formulas in float64."""
 
+import re
+
 from absl.testing import absltest
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import config
 from mtl_graph.data import batches
 from tests.model import resident_run
 
@@ -81,10 +84,29 @@ class WeightingOverStepsTest(tf.test.TestCase):
       self.assertAllClose(report.task_losses, before, rtol=1e-5)
       self.assertAllClose(report.task_weights, shares / shares.sum(), rtol=1e-4)
       gains = np.where(present, np.log(before / after), 0)
-      logits = logits - adam(z * (gains - z @ gains) + 0.02 * logits)
+      seen = np.where(present, z, 0) / z[present].sum()
+      logits = logits - adam(seen * (gains - seen @ gains) + 0.02 * logits)
     found = run.values()
     self.assertAllClose([found[f"task_weighting/{task}"][0] for task in "abc"],
                         logits, rtol=1e-4)
+
+  def test_grad_norm_goes_back_once_per_task(self):
+    names = [op.name for op in
+             _run("grad_norm {}").model.graph.get_operations()]
+    passes = [name for name in names if re.match(
+        "weighting/gradients.*/head/./MatMul_grad/MatMul$", name)]
+    self.assertLen(passes, 3)
+
+  def test_grad_norm_needs_a_kernel_that_all_tasks_reach(self):
+    with self.assertRaisesRegex(
+        config.ConfigError, "^training.joint.loss.grad_norm.kernel: found "
+        "'trunk/dense/kernel', which the loss of task 'd' does not reach; "
+        "allowed: a variable that every task's loss reaches$"):
+      resident_run.ResidentRun(resident_run.parse(
+          _TEXT, f"{_LOSS}={{ grad_norm {{}} }}",
+          "model.task=[{ name: 'a' regression {} }, { name: 'd' regression {} "
+          "reads: 'features' }]"),
+                               _data())
 
   def test_grad_norm_measures_the_last_shared_kernel(self):
     run = _run("grad_norm { alpha: 0.5 learning_rate: 0.1 }")

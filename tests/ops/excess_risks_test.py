@@ -45,6 +45,25 @@ class ExcessTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllClose(weights, expected_weights, rtol=1e-10)
     self.assertGreater(np.ptp(weights), 0.01)
 
+  def test_who_has_few_labels_loses_no_weight_by_that(self):
+    op = lambda risks, first, weights, present: excess_risks.excess_mtl_weights(
+        risks, first, weights, 0.01, present)
+    first, weights = np.float32([2, 5]), np.ones(2, np.float32)
+    # The second task's risk stays as it is and can be seen once in ten steps.
+    cases = [[np.float32([2, 5 * (step % 10 == 0)]), first, weights,
+              np.float32([1, step % 10 == 0])] for step in range(20)]
+    for output in random_gradients.evaluate(op, cases):
+      self.assertAllClose(output.weights, [1, 1], rtol=1e-6)
+    # Of those that can be seen the one with the larger risk gains.
+    grown, none = random_gradients.evaluate(op, [
+        [np.float32([4, 15, 0]), np.float32([2, 5, 1]), np.float32([1, 1, 1]),
+         np.float32([1, 1, 0])],
+        [np.zeros(3, np.float32), np.float32([2, 5, 1]),
+         np.float32([0.5, 1, 1.5]), np.zeros(3, np.float32)]])
+    raised = np.exp(0.01 * np.array([2, 3, 2.5]))
+    self.assertAllClose(grown.weights, 3 * raised / raised.sum())
+    self.assertAllClose(none.weights, [0.5, 1, 1.5])
+
 
 class ShapeTest(parameterized.TestCase, tf.test.TestCase):
 

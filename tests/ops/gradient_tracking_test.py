@@ -125,6 +125,33 @@ class SdmgradTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(slope[found.simplex > 0], np.full(
         np.count_nonzero(found.simplex > 0), slope.min()), rtol=1e-6)
 
+  @parameterized.parameters(*_TASKS)
+  def test_some_tasks_alone_are_as_if_there_were_no_others(self, num_tasks):
+    random = np.random.default_rng(num_tasks)
+    for i, gramian in enumerate(random_gradients.gramians(num_tasks)[:8]):
+      mask = random.permutation(np.arange(num_tasks) < 1 + i % num_tasks)
+      before = random.dirichlet(np.ones(num_tasks))
+      gramian = gramian * np.outer(mask, mask)
+      some, = random_gradients.evaluate(
+          lambda gramian, simplex, mask: gradient_tracking.sdmgrad_weights(
+              gramian, simplex, present=mask),
+          [[gramian, before, mask.astype(np.float32)]])
+      alone, = random_gradients.evaluate(gradient_tracking.sdmgrad_weights, [
+          [gramian[np.ix_(mask, mask)], before[mask] / before[mask].sum()]])
+      self.assertAllEqual(some.weights[~mask], np.zeros(np.sum(~mask)))
+      self.assertAllClose(some.weights[mask], alone.weights, atol=1e-6)
+      self.assertAllEqual(some.simplex[~mask], before[~mask])
+      self.assertAllClose(some.simplex[mask],
+                          before[mask].sum() * alone.simplex, atol=1e-6)
+
+  def test_no_task_at_all(self):
+    found, = random_gradients.evaluate(
+        lambda *case: gradient_tracking.sdmgrad_weights(
+            *case, present=tf.zeros([2])),
+        [[np.zeros([2, 2], np.float32), np.float32([0.2, 0.8])]])
+    self.assertAllEqual(found.weights, [0, 0])
+    self.assertAllClose(found.simplex, [0.2, 0.8])
+
   def test_no_gradients_leave_it_where_it_is(self):
     found, = random_gradients.evaluate(
         gradient_tracking.sdmgrad_weights,

@@ -27,6 +27,15 @@ class BenchmarkBalancingTest(parameterized.TestCase):
       self.assertEqual(balancing.at == balancing.REPRESENTATION,
                        contestant.name.startswith("representation"))
 
+  @parameterized.parameters(*benchmark_balancing.WEIGHTINGS)
+  def test_every_weighting_is_valid_on_this_side(self, method):
+    found, rival = benchmark_balancing.contestants(
+        4, method, ("engine", "representation", "TorchJD"), "LOOP")
+    self.assertEqual(rival.options, {"method": method})
+    experiment = api.experiment_of(engine.experiment(
+        cases.CASES[found.case], "LOOP", 1, loss=found.options["loss"]))
+    validation.check(experiment, {"train": {}})
+
   def test_the_sum_takes_part_on_both_sides_as_it_is(self):
     engine_sum, rival_sum = benchmark_balancing.contestants(
         2, "sum", ("engine", "representation", "TorchJD"), "AUTO")

@@ -17,6 +17,10 @@ from tests import small_experiment
 # Masks of dropout are drawn by batch.
 _TEXT = small_experiment.TEXT.replace("layer { dropout { rate: 0.1 } }", "")
 _DEVICES = "training.execution.device=['cpu:0', 'cpu:1']"
+_BALANCING = "training.joint.gradient_balancing"
+# Adam makes a gradient that is nothing but rounding as long as any other.
+_SGD = ("training.group=[]", "training.default_optimizer={ gradient_descent { "
+        "learning_rate { constant: 0.1 } } }")
 _INDEPENDENT = (
     "training={ num_rounds: 4 independent { task { name: 'click' iterations: 3 }"
     " task { name: 'spent' iterations: 2 } task { name: 'tier' } } "
@@ -65,7 +69,8 @@ class DevicesRunTest(parameterized.TestCase):
   # A batch of 4 lacks labels of a task now and then.
   @parameterized.parameters(
       (()), ("data.input.kind=STREAMED", "training.accumulate_batches=2"),
-      _INDEPENDENT)
+      (f"{_BALANCING}={{ mgda {{}} every_steps: 2 }}", *_SGD),
+      (f"{_BALANCING}={{ moco {{}} }}", *_SGD), _INDEPENDENT)
   def test_two_devices_are_one_with_twice_the_batch(self, *more):
     alone = _train("alone", 8, *more)
     seen = _Seen()

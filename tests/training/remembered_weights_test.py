@@ -44,6 +44,36 @@ class RememberedWeightsTest(small_run.SmallRunTest):
       self.assertGreater(second, 0)
       self.assertAlmostEqual(first ** 2 / second, 10.0, places=3)
 
+  @parameterized.parameters("warm_start", "allow_changes")
+  def test_what_is_kept_of_gradients_begins_anew(self, how):
+    excess = "training.joint.gradient_balancing={ excess_mtl { step_size: 1 } }"
+    self.train(excess, "training.num_steps=10",
+               "training.execution.mode=SESSION")
+    weights = "gradient_balancing/weights"
+    before = tf.train.load_checkpoint(self.folder).get_tensor(weights)
+    self.assertGreater(np.ptp(before), 0.01)
+    if how == "warm_start":
+      start = f"training.warm_start={{ checkpoint: '{self.folder}' }}"
+      self.setUp()
+      self.train(excess, start, "training.num_steps=1",
+                 "training.execution.mode=SESSION")
+    else:
+      self.train(excess, "training.num_steps=11", "data.batch_size=9",
+                 "training.execution.mode=SESSION", allow_changes=True)
+    # At a first step every risk is as large as the first one.
+    np.testing.assert_allclose(
+        tf.train.load_checkpoint(self.folder).get_tensor(weights), [1, 1])
+
+  def test_a_method_that_the_other_run_did_not_have(self):
+    self.train("training.num_steps=2", "training.execution.mode=SESSION")
+    start = (f"training.warm_start={{ checkpoint: '{self.folder}' "
+             "missing: ERROR }")
+    self.setUp()
+    self.train("training.joint.gradient_balancing={ gradvac {} }", start,
+               "training.num_steps=2", "training.execution.mode=SESSION")
+    self.assertTrue(tf.train.load_checkpoint(self.folder).has_tensor(
+        "gradient_balancing/cosines"))
+
 
 if __name__ == "__main__":
   absltest.main()

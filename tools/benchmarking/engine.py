@@ -36,7 +36,8 @@ def run(case: cases.Case, options: Mapping[str, str], threads: int,
     case: The model.
     options: "mode", one of training.execution.mode; "source" where rows are
       streamed, "csv" or "tfrecord"; "balancing" where gradients are balanced,
-      the fields of a `GradientBalancing` message.
+      the fields of a `GradientBalancing` message; "loss", those of a
+      `LossIntegration`.
     threads: Threads within an op.
     folder: Where `benchmark.py` has written rows and files.
     conversation: The pipe.
@@ -48,7 +49,8 @@ def run(case: cases.Case, options: Mapping[str, str], threads: int,
   with tempfile.TemporaryDirectory() as model_dir:
     try:
       api.train(experiment(case, options["mode"], threads, source, folder,
-                           options.get("balancing", "")),
+                           options.get("balancing", ""),
+                           options.get("loss", "sum {}")),
                 columns, model_dir, log=log)
     except _Ended:
       pass
@@ -107,8 +109,8 @@ class _Log:
 
 
 def experiment(case: cases.Case, mode: str, threads: int,
-               source: str = None, folder: str = "", balancing: str = ""
-               ) -> str:
+               source: str = None, folder: str = "", balancing: str = "",
+               loss: str = "sum {}") -> str:
   """Writes the experiment of a case.
 
   Args:
@@ -118,6 +120,7 @@ def experiment(case: cases.Case, mode: str, threads: int,
     source: None for arrays; "csv" or "tfrecord": streamed from such files.
     folder: Where the files are.
     balancing: Fields of a `GradientBalancing` message; none: gradients add up.
+    loss: Fields of a `LossIntegration` message.
 
   Returns:
     The text of an `Experiment`.
@@ -153,6 +156,8 @@ def experiment(case: cases.Case, mode: str, threads: int,
     own = ["gate"] * bool(case.experts) + ["tower", "head"]
     groups.append(_group(task, [f"{scope}/{task}" for scope in own],
                          cases.rate(t)))
+  if loss.startswith("uncertainty"):
+    groups.append(_group("learned", ["log_variance"], cases.SHARED_RATE))
   newline = "\n  "
   if balancing:
     balancing = f"gradient_balancing {{ {balancing} }}"
@@ -169,7 +174,7 @@ model {{
 }}
 training {{
   num_steps: 1000000000
-  joint {{ loss {{ sum {{}} }} {balancing} }}
+  joint {{ loss {{ {loss} }} {balancing} }}
   {newline.join(groups)}
   checkpoint {{ every_steps: 0 }}
   execution {{ mode: {mode} intra_op_threads: {threads} }}

@@ -1,4 +1,4 @@
-"""TorchJD's contestants of the benchmark of gradient balancing."""
+"""TorchJD's contestants of the benchmark of balanced gradients and losses."""
 
 import itertools
 from typing import Dict, Optional
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torchjd import aggregation
 from torchjd import autojac
+from torchjd import scalarization
 
 from tools.benchmarking import cases
 from tools.benchmarking import pipe
@@ -27,7 +28,21 @@ AGGREGATORS = {
     "dual_proj": lambda t: aggregation.DualProj(),
     "config": lambda t: aggregation.ConFIG(),
     "excess_mtl": lambda t: aggregation.ExcessMTL(),
+    "sdmgrad": lambda t: aggregation.GramianWeightedAggregator(
+        aggregation.SDMGradWeighting()),
 }
+# What makes one loss of several, by the field of a LossIntegration message.
+SCALARIZERS = {
+    "uncertainty": scalarization.UW,
+    "imtl_l": scalarization.IMTLL,
+    "dynamic_weight_average": lambda t: scalarization.DWA(),
+    "geometric_mean": lambda t: scalarization.GeometricMean(),
+    "random_weights": lambda t: scalarization.Random(),
+    "famo": scalarization.FAMO,
+    "smooth_chebyshev": lambda t: scalarization.STCH(mu=1.0),
+}
+# Steps that dynamic weight averages are over.
+WINDOW = 25
 
 
 def build(case: cases.Case, arrays: cases.Arrays,
@@ -40,7 +55,8 @@ def build(case: cases.Case, arrays: cases.Arrays,
     arrays: The rows.
     values: Initial values by name.
     threads: Threads within an op.
-    method: One of `AGGREGATORS`; None: the plain sum, without TorchJD.
+    method: One of `AGGREGATORS` or `SCALARIZERS`; None: the plain sum, without
+      TorchJD.
 
   Returns:
     A `Rival`.
@@ -49,22 +65,37 @@ def build(case: cases.Case, arrays: cases.Arrays,
   model = pytorch.Model(case)
   model.fill(values)
   optimizer, = pytorch.optimizers(case, model, fused=True)
+  scalarizer = (SCALARIZERS[method](case.tasks) if method in SCALARIZERS
+                else None)
+  if scalarizer and list(scalarizer.parameters()):
+    optimizer.add_param_group({"params": list(scalarizer.parameters()),
+                               "lr": cases.SHARED_RATE})
   batches = pytorch.indexed(case, [torch.from_numpy(a) for a in arrays])
-  aggregator = method and AGGREGATORS[method](case.tasks)
+  aggregator = (AGGREGATORS[method](case.tasks) if method in AGGREGATORS
+                else None)
+  numbers = itertools.count(1)
   shared = list(model.shared.parameters())
   own = [list(itertools.chain(tower.parameters(), head.parameters()))
          for tower, head in zip(model.tower, model.head)]
 
   def step():
-    features, losses = model.losses(*next(batches))
+    batch = next(batches)
+    features, losses = model.losses(*batch)
     optimizer.zero_grad(set_to_none=True)
     if aggregator:
       autojac.mtl_backward(losses, features=features, tasks_params=own,
                            shared_params=shared)
       autojac.jac_to_grad(shared, aggregator)
+    elif scalarizer:
+      scalarizer(torch.stack(losses)).backward()
     else:
       sum(losses).backward()
     optimizer.step()
+    if method == "famo":
+      with torch.no_grad():
+        scalarizer.update(torch.stack(model.losses(*batch)[1]))
+    elif method == "dynamic_weight_average" and next(numbers) % WINDOW == 0:
+      scalarizer.step()
     return sum(loss.detach() for loss in losses)
 
   def run(count):
