@@ -40,6 +40,12 @@ class Cluster(NamedTuple):
             for index, address in some.items()}
 
   @property
+  def ranks(self) -> Dict[int, str]:
+    """Devices of all that train, by rank."""
+    return {self._replace(job=job, index=index).rank: f"/job:{job}/task:{index}"
+            for job in ("chief", "worker") for index in self.jobs.get(job, {})}
+
+  @property
   def ps(self) -> List[str]:
     """Devices of the parameter servers."""
     return [f"/job:ps/task:{index}" for index in sorted(self.jobs.get("ps", {}))]

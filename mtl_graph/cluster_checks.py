@@ -1,6 +1,9 @@
 """Finds what is wrong with how several processes train together."""
 
+from mtl_graph import cluster as cluster_lib
+from mtl_graph import config
 from mtl_graph import field_checks
+from mtl_graph.protos import cluster_pb2
 from mtl_graph.protos import training_pb2
 
 _PATH = "training.cluster"
@@ -60,3 +63,27 @@ def check(training: training_pb2.Training, report: field_checks.Report) -> None:
       if optimizer.WhichOneof("kind") == "lazy_adam":
         report(f"{where}.lazy_adam", "found it with training.cluster.all_reduce"
                ", which moves whole tables; allowed: adam, or parameter servers")
+
+
+def check_processes(cluster: cluster_lib.Cluster, message: cluster_pb2.Cluster
+                    ) -> None:
+  """Raises `ConfigErrors` if processes and strategy do not go together."""
+  strategy = message.WhichOneof("strategy") or "asynchronous"
+  path, problems = f"{_PATH}.{strategy}", []
+  workers = cluster.workers
+  if strategy == "all_reduce" and cluster.ps:
+    problems.append((path, f"found {len(cluster.ps)} ps in the cluster; allowed:"
+                     " none, as every worker has all variables"))
+  if strategy != "all_reduce" and not cluster.ps:
+    problems.append((path, "found no ps in the cluster; allowed: at least one, "
+                     f"or {_PATH}.all_reduce"))
+  known = set(cluster.jobs.get("worker", {}))
+  if strategy != "asynchronous" and known != set(range(len(known))):
+    problems.append((path, "found a worker that does not know all others; "
+                     "allowed: the addresses of all"))
+  backup = message.synchronous.backup_workers
+  if strategy == "synchronous" and backup >= len(workers):
+    problems.append((f"{path}.backup_workers", f"found {backup} of "
+                     f"{len(workers)} workers; allowed: fewer than there are"))
+  if problems:
+    raise config.ConfigErrors([config.ConfigError(*p) for p in problems])

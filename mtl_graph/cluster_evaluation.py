@@ -56,6 +56,8 @@ def watch(experiment: experiment_pb2.Experiment, model_dir: str,
   with interruption_lib.Interruption() as interruption:
     evaluator, absence = _Evaluator(experiment, model_dir, log), None
     undone = evaluator.left_undone()
+    # A chief without others has no server: nobody listens at its address.
+    listens = cluster is not None and len(cluster.addresses) > 1
     log(f"evaluator: follows the checkpoints of {os.path.abspath(model_dir)}")
     while True:
       over = outcome.is_over(model_dir, experiment)
@@ -68,7 +70,7 @@ def watch(experiment: experiment_pb2.Experiment, model_dir: str,
         undone = absence = None
       elif over:
         return
-      elif cluster is not None:
+      elif listens:
         absence = absence or waiting.Absence(
             {cluster.chief: cluster.workers[cluster.chief]},
             experiment.training.cluster.wait_seconds, log)
@@ -96,8 +98,10 @@ class _Evaluator:
     self._folder = os.path.join(model_dir, "evaluator")
     self._best_folder = os.path.join(self._folder, "best")
     self._run = self._saver = self._rows = self._batch = self._measured = None
-    self._best = self._read("best")
-    self._seen = self._read("last")
+    self._best, rule = self._read("best"), experiment.evaluation.best
+    self._measure = [rule.metric, evaluation_pb2.Goal.Name(rule.goal)]
+    same = not self._best or self._best.get("measured", [])[:2] == self._measure
+    self._seen = self._read("last") if same else {}
 
   def _read(self, name):
     path = os.path.join(self._folder, f"{name}.json")
@@ -129,6 +133,7 @@ class _Evaluator:
     record = saved_run.record(self._run._replace(checkpoint=held), self._batch,
                               self._measured)
     metrics = record.metrics["validation"]
+    self._start_comparing(record.digests["validation"])
     task, _, name = self._experiment.evaluation.best.metric.partition("/")
     value = metrics[task][name] if task else None
     best = self._is_best(value)
@@ -139,8 +144,8 @@ class _Evaluator:
               + (" (best)" if best else ""))
     if best:
       self._export(self._keep(held), record)
-      self._best = {"value": value, "checkpoint": os.path.basename(path),
-                    "validation": metrics}
+      self._best = {"value": value, "measured": self._measure,
+                    "checkpoint": os.path.basename(path), "validation": metrics}
       self._write("best", self._best)
     self._write("last", self._seen)
     shutil.rmtree(os.path.dirname(held))
@@ -156,6 +161,14 @@ class _Evaluator:
     self._batch, self._measured = saved_run.batch_of(
         run, "validation", self._rows, self._folder, self._log)
     self._run = run
+
+  def _start_comparing(self, digest):
+    """Forgets a best value that is of another metric, goal or set of rows."""
+    self._measure = [*self._measure[:2], digest]
+    if self._best and self._best.get("measured") != self._measure:
+      self._log("the best checkpoint so far was chosen by another measure: the "
+                "next one takes its place")
+      self._best = {}
 
   def _is_best(self, value):
     best = self._best.get("value")

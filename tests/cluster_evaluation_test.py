@@ -202,7 +202,8 @@ class ClusterEvaluationTest(absltest.TestCase):
 
   def test_says_who_is_missing_where_no_checkpoint_ever_comes(self):
     nobody, = loopback.free_addresses(1)
-    part = cluster_lib.Cluster({"worker": {0: nobody}}, "evaluator", 0)
+    part = cluster_lib.Cluster({"worker": {0: nobody}, "ps": {0: "b:1"}},
+                               "evaluator", 0)
     with self.assertRaises(waiting.ClusterError) as caught:
       self._watch(lambda: None, cluster=part,
                   **{"training.cluster": "{ wait_seconds: -1 }"})
@@ -212,6 +213,31 @@ class ClusterEvaluationTest(absltest.TestCase):
         f"wait_seconds; {self._folder} has no checkpoint")
     self.assertEqual(self._lines, [
         f"evaluator: follows the checkpoints of {self._folder}"])
+
+  def test_waits_for_a_chief_that_trains_alone_and_listens_nowhere(self):
+    nobody, = loopback.free_addresses(1)
+    self._watch(*3 * [lambda: None], lambda: self._put(_STEPS), self._end,
+                cluster=cluster_lib.Cluster({"chief": {0: nobody}},
+                                            "evaluator", 0),
+                **{"training.cluster": "{ wait_seconds: -1 }"})
+    self.assertEqual(self._measured(), [(_STEPS, True)])
+
+  def test_what_was_best_by_another_goal_is_no_longer(self):
+    first, best, *_ = self._order
+    self._put(first)
+    with self.assertRaises(_Over):
+      self._watch()
+    self._put(best)
+    with self.assertRaises(_Over):
+      self._watch(lambda: None, **{"evaluation.best.goal": "MAXIMIZE"})
+    # Lower than the first one's, which was the best to be lowest.
+    self.assertEqual(self._measured(), [(first, True), (best, True)])
+    self.assertIn("the best checkpoint so far was chosen by another measure: "
+                  "the next one takes its place", self._lines)
+    # Who changes the rule again finds the checkpoint that is there.
+    with self.assertRaises(_Over):
+      self._watch(lambda: None)
+    self.assertEqual(self._measured()[2:], [(best, True)])
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class ClusterExecution:
     ran, last = [], self._at + count
     while self._at < last:
       fed = self._fed()
-      with self._member.with_others():
+      with self._member.with_others(step=True):
         report, after, _ = self._call(*fed)
       ran.append(execution.Ran(0, report, int(after) - self._at))
       self._at = int(after)

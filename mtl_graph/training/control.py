@@ -1,6 +1,7 @@
 """What the processes of a cluster tell each other beside their steps."""
 
 import contextlib
+import math
 import time
 from typing import Callable, Optional, Sequence
 
@@ -8,6 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import cluster as cluster_lib
+from mtl_graph.training import waiting
 
 # What is announced once the run is over; what a worker of a ring announces that
 # comes when the others have begun, and would not let it in.
@@ -16,6 +18,9 @@ ENDED, ASKED = -1, -2
 UNDER_WAY = 1
 # Seconds that a process waits for those that have not said that they leave.
 _STRAGGLERS = 8.0
+# And for those at whose address nobody has answered for as long: they were
+# killed, and are not coming back, or only to see that the run is over.
+_AWAY = 2.0
 _LOOK_MS = 500
 # Words that a queue holds, of all workers together.
 _MOST = 100_000
@@ -62,7 +67,9 @@ class Control:
 
   def new_generation(self) -> int:
     """Returns a number above all earlier ones, with room for steps above it."""
-    return int(time.time()) << 31
+    earlier = max(self.read() or 0, 0) >> 31
+    # A clock may have been set back, or be another machine's.
+    return max(int(time.time()), earlier + 1) << 31
 
   def announce(self, number: int) -> None:
     """Announces a beginning, or that the run is over."""
@@ -85,15 +92,22 @@ class Control:
       self._session.run(self._say, {self._rank: rank if active else -rank},
                         options=self._options)
 
-  def wait_for_active(self) -> None:
-    """Waits, for a while, until no worker makes steps any more."""
-    active, began = set(), time.monotonic()
+  def wait_for_active(self, cluster: cluster_lib.Cluster) -> None:
+    """Waits, for a while, until no worker makes steps any more.
+
+    Args:
+      cluster: The cluster, seen from the chief.
+    """
+    active, began, away = set(), time.monotonic(), _Away(cluster)
     options = tf.RunOptions(timeout_in_ms=_LOOK_MS)
     while self._session.run(self._said) or active and (
         time.monotonic() - began < _STRAGGLERS):
-      with contextlib.suppress(tf.errors.DeadlineExceededError):
+      try:
         rank = int(self._session.run(self._hear, options=options))
-        (active.add if rank > 0 else active.discard)(abs(rank))
+      except tf.errors.DeadlineExceededError:
+        active -= away.ranks()
+        continue
+      (active.add if rank > 0 else active.discard)(abs(rank))
 
   def leave(self, rank: int) -> None:
     """Tells servers that a worker leaves; those that are gone need not know."""
@@ -118,7 +132,7 @@ def wait_for_all(target: str, cluster: cluster_lib.Cluster,
   """
   with tf.Graph().as_default() as graph, tf.device(cluster.device):
     left = _queue("left").dequeue()
-  there, chief_left = set(range(len(cluster.workers))), None
+  there, chief_left, away = set(cluster.ranks), None, None
   with tf.Session(target, graph=graph, config=tf.ConfigProto(
       device_filters=[cluster.device])) as session:
     while there and (chief_left is None
@@ -129,10 +143,28 @@ def wait_for_all(target: str, cluster: cluster_lib.Cluster,
       except tf.errors.DeadlineExceededError:
         if is_gone():
           return
+        if chief_left is not None:
+          away = away or _Away(cluster)
+          there -= away.ranks()
         continue
       there.discard(rank)
       if rank == 0:
         chief_left = time.monotonic()
+
+
+class _Away:
+  """Looks for those that were killed."""
+
+  def __init__(self, cluster):
+    self._ranks = {device: rank for rank, device in cluster.ranks.items()
+                   if device != cluster.device}
+    self._absence = waiting.Absence(
+        {device: cluster.workers[device] for device in self._ranks}, math.inf)
+
+  def ranks(self):
+    """Returns the ranks of those who have not answered for a while."""
+    self._absence.look()
+    return {self._ranks[device] for device in self._absence.missing(_AWAY)}
 
 
 def _queue(name):

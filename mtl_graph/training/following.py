@@ -29,7 +29,7 @@ from mtl_graph.training import waiting as waiting_lib
 _TAKING_PART = 1.0
 # Seconds that a parameter server which is to stop gives the chief to save; that
 # a chief who has left is away, and one who is not going to come.
-_SAVING, _LEFT, _GONE = 10.0, 1.0, 8.0
+_SAVING, _LEFT, _GONE = 12.0, 1.0, 8.0
 
 
 def serve(experiment: experiment_pb2.Experiment, model_dir: str,

@@ -1,5 +1,6 @@
 """A process's part in a cluster: its server, its devices, what it is told."""
 
+import collections
 import contextlib
 import signal
 import threading
@@ -9,11 +10,10 @@ from typing import Callable, ContextManager, Iterator, Optional, Union
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import cluster as cluster_lib
-from mtl_graph import config
+from mtl_graph import cluster_checks
 from mtl_graph.model import partitions
 from mtl_graph.model import placement
 from mtl_graph.model import replicas
-from mtl_graph.protos import cluster_pb2
 from mtl_graph.protos import training_pb2
 from mtl_graph.training import control as control_lib
 from mtl_graph.training import interruption as interruption_lib
@@ -21,9 +21,11 @@ from mtl_graph.training import lost_peers
 from mtl_graph.training import servers as servers_lib
 from mtl_graph.training import waiting as waiting_lib
 
-# Seconds between two looks at the cluster, that a look may fail, and that a
-# step may take to end by itself.
-_LOOK, _PATIENCE, _GRACE = 1.0, 15.0, 2.0
+# Seconds between two looks at the cluster, and that a look may fail.
+_LOOK, _PATIENCE = 1.0, 15.0
+# Seconds that a step may take to end by itself: at least, and at most. In between
+# twice what one of the last so many has taken.
+_GRACE, _LONGEST_GRACE, _REMEMBERED = 2.0, 8.0, 20
 # Tells runs of collective ops from other runs.
 _COLLECTIVE = 1
 # What a session says of a process that is gone, or was started anew.
@@ -68,7 +70,7 @@ class Member:
     """
     self.cluster, self._message, self._log = cluster, training.cluster, log
     self.strategy = self._message.WhichOneof("strategy") or "asynchronous"
-    check(cluster, self._message)
+    cluster_checks.check_processes(cluster, self._message)
     self._interruption, self._is_over = interruption, is_over
     self.replica: Optional[replicas.Replica] = None
     self._is_ring = self.strategy == "all_reduce"
@@ -89,6 +91,7 @@ class Member:
     self._session = self._watch = self._generation = self._broadcast = None
     self._why: Union[None, str, Exception] = None
     self._over, self._blocked = threading.Event(), False
+    self._took = collections.deque(maxlen=_REMEMBERED)
 
   def placed(self) -> ContextManager:
     """Returns the scope that puts variables and ops on their devices."""
@@ -159,17 +162,26 @@ class Member:
     return self._session
 
   @contextlib.contextmanager
-  def with_others(self) -> Iterator[None]:
+  def with_others(self, step: bool = False) -> Iterator[None]:
     """Surrounds what ends only if others do their part.
 
     A session is closed from another thread in there only: nothing that this
     process does by itself, such as to save, is cut short.
+
+    Args:
+      step: Whether it is a step, of which others tell how long one takes.
     """
-    self._blocked = True
+    self._blocked, began = True, time.monotonic()
     try:
       yield
     finally:
       self._blocked = False
+    if step:
+      self._took.append(time.monotonic() - began)
+
+  def _grace(self):
+    """Returns how long to wait for a step that is slow, or will never end."""
+    return min(max(_GRACE, 2 * max(self._took, default=0)), _LONGEST_GRACE)
 
   def run_options(self) -> Optional[tf.RunOptions]:
     """Returns what a step must be run with."""
@@ -249,7 +261,7 @@ class Member:
     """Returns the global step, after the last one once nobody changes it."""
     step = int(self._session.run(global_step))
     if self.strategy == "asynchronous" and step >= last:
-      self.control.wait_for_active()
+      self.control.wait_for_active(self.cluster)
       step = int(self._session.run(global_step))
     return step
 
@@ -320,7 +332,7 @@ class Member:
       now, why = time.monotonic(), None
       if self._interruption.noted():
         asked_since = asked_since or now
-        if now - asked_since > _GRACE:
+        if now - asked_since > self._grace():
           why = "interrupted"
       if not self.cluster.is_chief and self._generation:
         state = self.control.read()
@@ -373,26 +385,3 @@ def taking_part(cluster: cluster_lib.Cluster, training: training_pb2.Training,
       raise
     raise meant from error
   member.close(ended=True)
-
-
-def check(cluster: cluster_lib.Cluster, message: cluster_pb2.Cluster) -> None:
-  """Raises `ConfigErrors` if processes and strategy do not go together."""
-  strategy = message.WhichOneof("strategy") or "asynchronous"
-  path, problems = f"training.cluster.{strategy}", []
-  workers = cluster.workers
-  if strategy == "all_reduce" and cluster.ps:
-    problems.append((path, f"found {len(cluster.ps)} ps in the cluster; allowed:"
-                     " none, as every worker has all variables"))
-  if strategy != "all_reduce" and not cluster.ps:
-    problems.append((path, "found no ps in the cluster; allowed: at least one, "
-                     "or training.cluster.all_reduce"))
-  known = set(cluster.jobs.get("worker", {}))
-  if strategy != "asynchronous" and known != set(range(len(known))):
-    problems.append((path, "found a worker that does not know all others; "
-                     "allowed: the addresses of all"))
-  backup = message.synchronous.backup_workers
-  if strategy == "synchronous" and backup >= len(workers):
-    problems.append((f"{path}.backup_workers", f"found {backup} of "
-                     f"{len(workers)} workers; allowed: fewer than there are"))
-  if problems:
-    raise config.ConfigErrors([config.ConfigError(*p) for p in problems])

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from typing import Callable, Dict, Mapping, Optional
+from typing import Callable, Dict, Mapping, Optional, Set
 
 from mtl_graph.training import interruption as interruption_lib
 
@@ -122,6 +122,11 @@ class Absence:
       self._said = now
       self._log(f"waiting for {what} for {now - since:.0f} s")
     return None
+
+  def missing(self, seconds: float) -> Set[str]:
+    """Returns who had been away for some seconds at the last look."""
+    return {device for device, since in self._since.items()
+            if self._now - since > seconds}
 
   def seconds(self) -> float:
     """Returns how long somebody had been away at the last look; 0: nobody."""
