@@ -166,7 +166,9 @@ def _experiment() -> str:
 
 def _run(strategy, name, most, blow=None):
   return disturbed.run(
-      [f"--config={_experiment()}", f"--set=training.cluster.{strategy}={{}}"],
+      [f"--config={_experiment()}",
+       f"--allow_python={','.join(_FLAGS.allow_python)}",
+       f"--set=training.cluster.{strategy}={{}}"],
       os.path.join(_FLAGS.model_dir, name),
       0 if strategy == "all_reduce" else _FLAGS.ps, _FLAGS.workers,
       _FLAGS.metric, most, blow)

@@ -15,6 +15,7 @@ import time
 from absl import flags
 
 from mtl_graph import launching
+from mtl_graph.training import interruption
 from tools.clusters import processes
 
 _FLAGS = flags.FlagValues()
@@ -38,9 +39,10 @@ def _train():
   from mtl_graph import config
   model_dir = launching.model_dir_of(_FLAGS, config.load(_FLAGS.config,
                                                          _FLAGS.set))
-  signal.signal(signal.SIGTERM, signal.default_int_handler)
+  signal.signal(signal.SIGTERM, _stop)
   cluster = processes.LocalCluster(
       [f"--config={_FLAGS.config}", f"--model_dir={model_dir}",
+       f"--allow_python={','.join(_FLAGS.allow_python)}",
        *(f"--set={one}" for one in _FLAGS.set)], os.path.join(model_dir, "logs"),
       _FLAGS.ps, _FLAGS.workers, _FLAGS.evaluator, _FLAGS.restart)
   print(f"{len(cluster.processes)} processes; logs in {model_dir}/logs",
@@ -54,6 +56,11 @@ def _train():
     print(problem, file=sys.stderr)
     raise SystemExit(1)
   print(f"done in {time.monotonic() - began:.1f} s")
+
+
+def _stop(number, unused_frame):
+  number = signal.Signals(number)
+  raise interruption.Interrupted(f"stopped by {number.name}", number)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Takes what a step takes on one machine, `--step_ms`, and how much it varies; the
 bytes that a step moves follow from the experiment's variables: all of a dense
-one each way, of a table the rows of the batch. Three strategies are simulated
+one each way, of a table the rows of the batch, but in a ring all of it. Three strategies are simulated
 event by event: parameter servers that workers use as they come (async), or all
 together, the slowest ones left out (sync), and equal workers in a ring
 (all-reduce). Prints bytes by variable, then for each number of workers examples
@@ -57,10 +57,12 @@ class Traffic(NamedTuple):
     dense: Numbers of dense variables.
     sparse: Bytes of rows of tables, their numbers with them.
     rows: Numbers in these rows.
+    whole: Numbers in all rows of the tables.
   """
   dense: int
   sparse: int
   rows: int
+  whole: int
 
   @property
   def bytes(self) -> int:
@@ -116,9 +118,10 @@ def by_variable(experiment: experiment_pb2.Experiment) -> Dict[str, Traffic]:
     if name in looked_up:
       rows = min(shape[0], looked_up[name] * experiment.data.batch_size)
       numbers = rows * int(np.prod(shape[1:]))
-      found[name] = Traffic(0, numbers * _FLOAT + rows * _ROW_NUMBER, numbers)
+      found[name] = Traffic(0, numbers * _FLOAT + rows * _ROW_NUMBER, numbers,
+                            size)
     else:
-      found[name] = Traffic(size, 0, 0)
+      found[name] = Traffic(size, 0, 0, 0)
   return found
 
 
@@ -201,8 +204,8 @@ def synchronous(cluster: Cluster, moved: Traffic, steps: int, seed: int,
 def all_reduce(cluster: Cluster, moved: Traffic, steps: int, seed: int) -> float:
   """Simulates equal workers that add up gradients in a ring.
 
-  Each sends and takes 2 (N - 1) / N of the gradients, in 2 (N - 1) messages;
-  rows of tables go around as they are, each worker's to every other.
+  Each sends and takes 2 (N - 1) / N of the gradients, in 2 (N - 1) messages.
+  Those of tables go around with all their rows, as others do.
 
   Args:
     cluster: The cluster; there are no parameter servers.
@@ -215,11 +218,11 @@ def all_reduce(cluster: Cluster, moved: Traffic, steps: int, seed: int) -> float
   """
   count = cluster.workers
   compute = cluster.draw(np.random.default_rng(seed), [steps, count]).max(1)
-  ring = 2 * (count - 1) / count * _FLOAT * moved.dense / cluster.rate
-  gather = (count - 1) * moved.sparse / cluster.rate
+  numbers = moved.dense + moved.whole
+  ring = 2 * (count - 1) / count * _FLOAT * numbers / cluster.rate
   messages = 2 * (count - 1) * cluster.latency
-  update = cluster.update * (moved.dense + count * moved.rows)
-  return count / float(np.mean(compute) + ring + gather + messages + update)
+  return count / float(np.mean(compute) + ring + messages
+                       + cluster.update * numbers)
 
 
 def bounds(cluster: Cluster, moved: Traffic) -> Dict[str, float]:

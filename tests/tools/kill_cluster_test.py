@@ -242,6 +242,18 @@ class ClusterToolsTest(absltest.TestCase):
     self.assertEqual((code, err),
                      (1, "evaluator-0 ended with 2: has failed\n"))
 
+  def test_local_cluster_is_asked_to_end(self):
+    self.addCleanup(signal.signal, signal.SIGTERM,
+                    signal.getsignal(signal.SIGTERM))
+    with absltest.mock.patch.object(processes, "LocalCluster") as cluster:
+      cluster().wait.side_effect = lambda: os.kill(os.getpid(), signal.SIGTERM)
+      code, _, err = _call(local_cluster.main, [
+          "local", "--config=small.pbtxt", "--model_dir=run",
+          "--allow_python=json,math"])
+    self.assertEqual((code, err), (143, "stopped by SIGTERM\n"))
+    self.assertIn("--allow_python=json,math", cluster.call_args.args[0])
+    cluster().stop.assert_called_once_with()
+
 
 if __name__ == "__main__":
   absltest.main()

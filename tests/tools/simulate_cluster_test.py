@@ -10,7 +10,7 @@ import numpy as np
 from mtl_graph import config
 from tools import simulate_cluster
 
-_MOVED = simulate_cluster.Traffic(dense=1000, sparse=240, rows=40)
+_MOVED = simulate_cluster.Traffic(dense=1000, sparse=240, rows=40, whole=500)
 _ALONE = simulate_cluster.Cluster(
     workers=1, ps=1, step=0.01, jitter=0.0, rate=1e6, latency=0.001,
     update=1e-7)
@@ -37,11 +37,11 @@ class SimulateClusterTest(parameterized.TestCase):
   def test_bytes_by_variable(self):
     found = simulate_cluster.by_variable(config.parse(_TEXT))
     self.assertEqual(found["embedding/c/embeddings"],
-                     (0, 4 * 2 * 4 + 4 * 8, 8))
+                     (0, 4 * 2 * 4 + 4 * 8, 8, 100 * 2))
     # No more rows than there are.
     self.assertEqual(found["embedding/d/embeddings"],
-                     (0, 3 * 5 * 4 + 3 * 8, 15))
-    self.assertEqual(found["trunk/dense/kernel"], ((3 + 2 + 5) * 6, 0, 0))
+                     (0, 3 * 5 * 4 + 3 * 8, 15, 15))
+    self.assertEqual(found["trunk/dense/kernel"], ((3 + 2 + 5) * 6, 0, 0, 0))
     total = simulate_cluster.total(found)
     self.assertEqual(total.bytes, 4 * (60 + 6 + 6 + 1) + 64 + 84)
 
@@ -53,7 +53,7 @@ class SimulateClusterTest(parameterized.TestCase):
     # Alone in the ring, there is nothing to send.
     self.assertAlmostEqual(
         simulate_cluster.all_reduce(_ALONE, _MOVED, 50, 1)
-        * (0.01 + 1e-7 * 1040), 1)
+        * (0.01 + 1e-7 * 1500), 1)
 
   @parameterized.parameters(2, 16, 128)
   def test_no_more_than_each_part_lets_through(self, workers):
@@ -79,10 +79,10 @@ class SimulateClusterTest(parameterized.TestCase):
 
   def test_a_ring_sends_twice_what_there_is(self):
     cluster = _ALONE._replace(workers=5, latency=0.0)
-    moved = _MOVED._replace(sparse=0, rows=0)
-    step = 0.01 + 2 * 4 / 5 * 4000 / 1e6 + 1e-7 * 1000
+    # Tables as a whole.
+    step = 0.01 + 2 * 4 / 5 * 6000 / 1e6 + 1e-7 * 1500
     self.assertAlmostEqual(
-        simulate_cluster.all_reduce(cluster, moved, 3, 1) * step, 5)
+        simulate_cluster.all_reduce(cluster, _MOVED, 3, 1) * step, 5)
 
   def test_command(self):
     with contextlib.redirect_stdout(io.StringIO()) as printed:
