@@ -44,6 +44,8 @@ WEIGHTINGS = {
     "famo": "famo {}",
     "smooth_chebyshev": "smooth_chebyshev { smoothness: 1 }"}
 SUM = "sum"
+# Weights that are learned are parameters beyond the model's, one per task.
+_LEARNED = ("uncertainty", "imtl_l")
 # Who follows each gradient of a parameter cannot look at others.
 _AT_PARAMETERS_ONLY = ("excess_mtl",)
 _SIDES = ("engine", "representation", "TorchJD")
@@ -75,12 +77,13 @@ def contestants(tasks: int, method: str, sides: Sequence[str], mode: str
                 ) -> List[contest.Contestant]:
   """Returns who takes part for a method; for `SUM`, the plain sums."""
   case, found = f"tasks_{tasks}", []
+  learned = tasks if method in _LEARNED else 0
   text = METHODS.get(method, "")
   if "engine" in sides:
     found.append(contest.Contestant(
         f"engine {method}", case, "engine",
         {"mode": mode, "loss": WEIGHTINGS[method]} if method in WEIGHTINGS
-        else {"mode": mode, "balancing": text}))
+        else {"mode": mode, "balancing": text}, learned))
   if ("representation" in sides and text
       and method not in _AT_PARAMETERS_ONLY):
     found.append(contest.Contestant(
@@ -89,7 +92,7 @@ def contestants(tasks: int, method: str, sides: Sequence[str], mode: str
   if "TorchJD" in sides:
     found.append(contest.Contestant(
         f"TorchJD {method}", case, "torchjd_methods",
-        {"method": None if method == SUM else method}))
+        {"method": None if method == SUM else method}, learned))
   return found
 
 

@@ -21,11 +21,13 @@ class Contestant(NamedTuple):
     case: Name of the model in `cases.CASES`.
     kind: Which module runs it, tools/benchmarking/<kind>.py.
     options: What that is told.
+    learned: How many parameters it has beyond the model's.
   """
   name: str
   case: str
   kind: str
   options: Dict[str, Any]
+  learned: int = 0
 
 
 class Process:
@@ -133,10 +135,11 @@ def compete(some: List[Contestant], rounds: int, seconds: float,
     running.append((process, entry))
     case = cases.CASES[contestant.case]
     entry["batch_size"] = case.batch_size
-    if entry["parameters"] not in (None, cases.parameters(case)):
+    expected = cases.parameters(case) + contestant.learned
+    if entry["parameters"] not in (None, expected):
       raise RuntimeError(
           f"{contestant.name} trains {entry['parameters']} parameters, not "
-          f"{cases.parameters(case)}")
+          f"{expected}")
 
   try:
     with futures.ThreadPoolExecutor(starting) as pool:

@@ -67,9 +67,9 @@ def build(case: cases.Case, arrays: cases.Arrays,
   optimizer, = pytorch.optimizers(case, model, fused=True)
   scalarizer = (SCALARIZERS[method](case.tasks) if method in SCALARIZERS
                 else None)
-  if scalarizer and list(scalarizer.parameters()):
-    optimizer.add_param_group({"params": list(scalarizer.parameters()),
-                               "lr": cases.SHARED_RATE})
+  learned = list(scalarizer.parameters()) if scalarizer else []
+  if learned:
+    optimizer.add_param_group({"params": learned, "lr": cases.SHARED_RATE})
   batches = pytorch.indexed(case, [torch.from_numpy(a) for a in arrays])
   aggregator = (AGGREGATORS[method](case.tasks) if method in AGGREGATORS
                 else None)
@@ -104,5 +104,5 @@ def build(case: cases.Case, arrays: cases.Arrays,
     return count
 
   return pipe.Rival(
-      sum(p.numel() for p in model.parameters()), run,
+      sum(p.numel() for p in [*model.parameters(), *learned]), run,
       lambda count: [step().item() for _ in range(count)])
