@@ -67,7 +67,9 @@ def build(case: cases.Case, arrays: cases.Arrays,
   optimizer, = pytorch.optimizers(case, model, fused=True)
   scalarizer = (SCALARIZERS[method](case.tasks) if method in SCALARIZERS
                 else None)
-  learned = list(scalarizer.parameters()) if scalarizer else []
+  # FAMO moves its own.
+  learned = (list(scalarizer.parameters())
+             if scalarizer and method != "famo" else [])
   if learned:
     optimizer.add_param_group({"params": learned, "lr": cases.SHARED_RATE})
   batches = pytorch.indexed(case, [torch.from_numpy(a) for a in arrays])
