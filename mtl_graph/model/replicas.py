@@ -1,10 +1,11 @@
 """How the workers of a cluster make one step of their batches."""
 
 import collections
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.model import step_sums
 from mtl_graph.ops import task_losses as task_losses_ops
 
 _Losses = Dict[str, task_losses_ops.TaskLoss]
@@ -210,8 +211,8 @@ class Synchronous(_Shared):
   What workers hand in is tagged with the step; what comes too late for its step
   is dropped. Who is late with its losses is out of the step, with its gradients
   as well: they would be of rows that the sums do not have. Results, tagged
-  likewise, stay in a worker's queue until it asks for later ones, so that it may
-  die at any moment and take its part again.
+  likewise, stay in a worker's queue until it asks for later ones, and what it has
+  handed in counts once: it may die at any moment and take its part again.
   """
 
   is_remote = True
@@ -233,8 +234,7 @@ class Synchronous(_Shared):
     # Number that makes tags of steps, and the first step it is for.
     self.base = _shared("cluster/base", worker)
     self.first = _shared("cluster/first", worker)
-    self._accumulators: List[Tuple[
-        tf.ConditionalAccumulatorBase, tf.TensorShape]] = []
+    self._sums: List[step_sums.StepSum] = []
 
   def _tag(self, step):
     return self.base.read_value() + step
@@ -265,46 +265,32 @@ class Synchronous(_Shared):
       with tf.control_dependencies([queue.enqueue([found, values])]):
         return tf.identity(values)
 
-  def _accumulator(self, name, shape, sparse=False):
-    kind = (tf.SparseConditionalAccumulator if sparse
-            else tf.ConditionalAccumulator)
-    # A server may have one of an earlier run, which is of this kind as well.
-    shared = f"cluster/{'rows' if sparse else 'whole'}/{shape}/{name}"
-    accumulator = kind(tf.float32, shape=shape, shared_name=shared,
-                       name="accumulator", reduction_type="SUM")
-    self._accumulators.append((accumulator, shape))
-    return accumulator
+  def _sum(self, name, shape, sparse=False):
+    self._sums.append(step_sums.StepSum(name, shape, self._rank, self.workers,
+                                        sparse))
+    return self._sums[-1]
 
   def _add_up(self, values, step):
     with tf.device(self._device):
-      accumulator = self._accumulator("losses", values.shape)
+      shared = self._sum("losses", values.shape)
     tag = self._tag(step)
-    with tf.control_dependencies([accumulator.apply_grad(values, tag)]):
+    with tf.control_dependencies([shared.add(values, tag)]):
       if not self.applies:
         total = self._hear("losses", tag, values.shape[0])
       else:
-        total = accumulator.take_grad(self._counted)
-        total.set_shape(values.shape)
+        total = shared.take(self._counted)
         with tf.control_dependencies([self._tell("losses", tag, total)]):
           total = tf.identity(total)
     return total
 
   def _push(self, gradient, variable, tag):
-    """Adds a gradient to those of others; returns the accumulator and the op."""
+    """Adds a gradient to those of others; returns their sum and the op."""
     if self._there is not None:  # Under an earlier tag it is dropped.
       tag -= 1 - tf.cast(self._there[self._rank], tf.int64)
-    name = f"gradient/{variable.op.name}"
     with tf.colocate_with(variable.handle):
-      if isinstance(gradient, tf.IndexedSlices):
-        accumulator = self._accumulator(name, variable.shape, sparse=True)
-        # It takes rows in order, each once.
-        order = tf.argsort(gradient.indices)
-        rows, places = tf.unique(tf.gather(gradient.indices, order))
-        values = tf.math.segment_sum(tf.gather(gradient.values, order), places)
-        return accumulator, accumulator.apply_indexed_slices_grad(
-            tf.IndexedSlices(values, tf.cast(rows, tf.int64)), tag)
-      accumulator = self._accumulator(name, variable.shape)
-      return accumulator, accumulator.apply_grad(gradient, tag)
+      shared = self._sum(f"gradient/{variable.op.name}", variable.shape,
+                         isinstance(gradient, tf.IndexedSlices))
+      return shared, shared.add(gradient, tag)
 
   def average(self, gradients: _Gradients, variables: _Variables,
               step: tf.Tensor) -> _Gradients:
@@ -316,14 +302,12 @@ class Synchronous(_Shared):
     def mean(gradient, variable):
       if gradient is None:
         return None
-      accumulator, push = self._push(gradient, variable, tag)
+      shared, push = self._push(gradient, variable, tag)
       with tf.colocate_with(variable.handle), tf.control_dependencies([push]):
+        taken = shared.take(tf.cast(count, tf.int32))
         if isinstance(gradient, tf.IndexedSlices):
-          taken = accumulator.take_indexed_slices_grad(tf.cast(count, tf.int32))
           return tf.IndexedSlices(taken.values / count, taken.indices,
                                   gradient.dense_shape)
-        taken = accumulator.take_grad(tf.cast(count, tf.int32))
-        taken.set_shape(variable.shape)
         return taken / count
 
     with tf.name_scope("average_gradients"):
@@ -351,25 +335,7 @@ class Synchronous(_Shared):
     The chief runs it once `base` and `first` are set.
     """
     tag = self.base.read_value() + self.first.read_value()
-    ops = []
-    for accumulator, shape in self._accumulators:
-      with tf.colocate_with(accumulator.accumulator_ref):
-        ops.append(self._emptied(accumulator, shape.as_list(), tag))
-    return tf.group(*ops)
-
-  @staticmethod
-  def _emptied(accumulator, shape, tag):
-    """Takes all there is out; that there is something it sees to itself."""
-    is_sparse = isinstance(accumulator, tf.SparseConditionalAccumulator)
-    with tf.control_dependencies([accumulator.set_global_step(tag - 1)]):
-      nothing = (accumulator.apply_indexed_slices_grad(tf.IndexedSlices(
-          tf.zeros([1, *shape[1:]]), tf.zeros([1], tf.int64)), tag)
-                 if is_sparse else
-                 accumulator.apply_grad(tf.zeros(shape), tag))
-    with tf.control_dependencies([nothing]):  # Whose taking counts as a step.
-      taken = (accumulator.take_indexed_slices_grad(1).values if is_sparse
-               else accumulator.take_grad(1))
-    return taken.op
+    return tf.group(*[one.empty(tag) for one in self._sums])
 
 
 def _shared(name: str, device: str) -> tf.Variable:

@@ -39,48 +39,59 @@ def _data():
 
 
 class _Worker:
-  """One of three that fit a number to rows, of which one need not be there.
+  """One of three that fit a number to rows, of which some need not be there.
 
   Its loss is the mean of (w - x)^2 over the rows of all, squared, and a penalty.
   Its gradient waits at a gate, if asked to.
   """
 
-  def __init__(self, server, rank):
+  def __init__(self, server, rank, backup=1, sparse=False):
     self._graph = tf.Graph()
     with self._graph.as_default(), tf.device(_DEVICE):
       w = tf.get_variable("w", [1], initializer=tf.ones_initializer())
-      replica = replicas.Synchronous(3, rank, _DEVICE, _DEVICE, backup=1)
+      replica = replicas.Synchronous(3, rank, _DEVICE, _DEVICE, backup)
       self.step = tf.placeholder(tf.int64, [])
+      start = [w.initializer, replica.base.initializer,
+               replica.first.initializer]
+      read = tf.gather(w, [0]) if sparse else w.read_value()
       losses = {"t": task_losses.TaskLoss(
-          tf.reduce_sum((w - _ROWS[rank].astype(np.float32)) ** 2),
+          tf.reduce_sum((read - _ROWS[rank].astype(np.float32)) ** 2),
           tf.constant(2.0))}
       shared = replica.share(losses, self.step)["t"]
-      loss = (shared.sum / shared.weight) ** 2 + _PENALTY * tf.reduce_sum(w ** 2)
+      loss = ((shared.sum / shared.weight) ** 2
+              + _PENALTY * tf.reduce_sum(read ** 2))
       gate = tf.FIFOQueue(9, [tf.int64], [[]], shared_name=f"gate/{rank}")
       self._open = gate.enqueue(tf.constant(0, tf.int64))
       gradient = tf.gradients(loss, w)[0]
       with tf.control_dependencies([gradient]):
         passed = gate.dequeue()
       with tf.control_dependencies([passed]):
-        given = {"g": [tf.identity(gradient)]}
+        given = {"g": [tf.IndexedSlices(
+            tf.identity(gradient.values), gradient.indices,
+            gradient.dense_shape) if sparse else tf.identity(gradient)]}
       if replica.applies:
-        self._result = replica.average(given, {"g": [w]}, self.step)["g"][0]
+        self._result = tf.convert_to_tensor(
+            replica.average(given, {"g": [w]}, self.step)["g"][0])
         with tf.control_dependencies([self._result]):
           self._published = replica.publish(self.step)
         self._start_over = replica.start_over()
       else:
         self._result = replica.hand_in(given, {"g": [w]}, self.step)
-      self._pushes = [op for op in self._graph.get_operations()
-                      if op.name.startswith("hand_in")
-                      and "AccumulatorApplyGradient" in op.type]
+      # The ops by which it has handed in its losses, and its gradient.
+      self._pushes = {scope: [
+          op for op in self._graph.get_operations() if op.name.startswith(scope)
+          and op.type == "ResourceScatterUpdate"]
+                      for scope in ("share_losses", "hand_in")}
       # The queue of what the chief tells of losses, which stays in it.
       self._told = tf.raw_ops.QueueSizeV2(handle=next(
           op.inputs[0] for op in self._graph.get_operations()
           if op.name.startswith("share_losses")
           and op.type == "QueueEnqueueV2"))
-    self.session = tf.Session(server.target, graph=self._graph)
-    self.session.run([w.initializer, replica.base.initializer,
-                      replica.first.initializer])
+    # Who waits for what does not come is not to wait for ever.
+    self.session = tf.Session(server.target, graph=self._graph,
+                              config=tf.ConfigProto(
+                                  operation_timeout_in_ms=20000))
+    self.session.run(start)
 
   def start_over(self):
     """Has all begin at step 0; the chief does it."""
@@ -95,9 +106,9 @@ class _Worker:
     while self.session.run(self._told) <= step:
       pass
 
-  def push(self, step):
-    """Hands in what it has, as `run` does, and does not wait for the chief."""
-    self.session.run(self._pushes, {self.step: step})
+  def push(self, step, scope="hand_in"):
+    """Hands in a gradient, or losses, as `run` does, and waits for no more."""
+    self.session.run(self._pushes[scope], {self.step: step})
 
   def run(self, step, results):
     """Takes its part in a step, in a thread; of the chief, adds the gradient."""
@@ -139,6 +150,37 @@ class BackupWorkersTest(tf.test.TestCase):
       # Who is late ends its step as well.
       late.open()
       late.run(step, nothing).join()
+
+
+class ReturningWorkerTest(parameterized.TestCase, tf.test.TestCase):
+
+  @parameterized.parameters((0, False), (0, True), (1, False))
+  def test_who_comes_back_counts_once(self, backup, sparse):
+    server = tf.train.Server.create_local_server()
+    chief, second, third = [_Worker(server, rank, backup, sparse)
+                            for rank in range(3)]
+    chief.start_over()
+    for step in range(2):
+      found, nothing = [], []
+      second.push(step, "share_losses")
+      second = _Worker(server, 1, backup, sparse)
+      second.push(step, "share_losses")
+      threads = [chief.run(step, found)]
+      if not backup:
+        threads.append(third.run(step, nothing))
+        third.open()
+      for _ in range(2):
+        second.open()
+        second.push(step)
+        second = _Worker(server, 1, backup, sparse)
+      second.open()
+      threads.append(second.run(step, nothing))
+      chief.open()
+      for thread in threads:
+        thread.join()
+      self.assertAllClose(
+          found, [[_expected((0, 1) if backup else (0, 1, 2))]],
+                          rtol=1e-6)
 
 
 class StalenessTest(parameterized.TestCase, tf.test.TestCase):
