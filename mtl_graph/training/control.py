@@ -14,6 +14,9 @@ from mtl_graph.training import waiting
 # What is announced once the run is over; what a worker of a ring announces that
 # comes when the others have begun, and would not let it in.
 ENDED, ASKED = -1, -2
+# What an asynchronous chief announces who wants no more steps, and is to save:
+# whoever makes some ends them, and stays.
+SETTLING = -4
 # Added to the number once all workers of a ring have begun.
 UNDER_WAY = 1
 # Seconds that a process waits for those that have not said that they leave.

@@ -1,5 +1,6 @@
 """When a run hands its model to whoever exports it."""
 
+import os
 from typing import Any, Callable, Dict, Mapping, Optional
 
 import numpy as np
@@ -8,6 +9,7 @@ from mtl_graph.data import batches
 from mtl_graph.data import splits
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import measurement
+from mtl_graph.evaluation import saved_run
 from mtl_graph.protos import experiment_pb2
 from mtl_graph.training import rows as rows_lib
 from mtl_graph.training import stopping
@@ -71,30 +73,41 @@ class Exporting:
 
   def export(self, step: int, checkpoint: str,
              validation: Optional[measurement.Metrics],
-             test: Optional[measurement.Metrics] = None) -> Optional[str]:
-    """Exports the model as the session holds it.
+             test: Optional[measurement.Metrics] = None,
+             moving: bool = False) -> Optional[str]:
+    """Exports the model as the session holds it, and as it was saved.
 
     Args:
       step: Its step.
       checkpoint: Path of the checkpoint of that step.
       validation: Metrics of the validation rows, if they were measured.
       test: Metrics of the test rows, if they were.
+      moving: Whether others change meanwhile what the session holds: what is
+        saved is then restored into a graph of its own, and measured there.
 
     Returns:
       Path of the version; None if nothing was exported.
     """
     if self._exporter is None:
       return None
-    raw, expected = self._evaluator.sample(self._rows)
-    metrics = {"validation": validation, "test": test}
+    if not moving:
+      return self._export(self._evaluator, step, checkpoint,
+                          {"validation": validation, "test": test})
+    run = saved_run.open_run(self._experiment, os.path.dirname(checkpoint),
+                             checkpoint)
+    with run.session:
+      if validation is not None:
+        validation = run.evaluator.evaluate(self._validation, self._groups)
+      return self._export(run.evaluator, step, checkpoint,
+                          {"validation": validation})
+
+  def _export(self, evaluator, step, checkpoint, metrics):
+    raw, expected = evaluator.sample(self._rows)
     path = self._exporter(
         self._experiment, checkpoint, raw, expected, measurement.Record(
             step, {split: found for split, found in metrics.items() if found},
-            self._digests), self._try_weights)
+            self._digests), lambda weights: evaluator.try_weights(
+                weights, self._rows, self._validation, self._groups))
     if path is not None:
       self._log(f"exported {path}")
     return path
-
-  def _try_weights(self, weights):
-    return self._evaluator.try_weights(weights, self._rows, self._validation,
-                                       self._groups)

@@ -167,10 +167,12 @@ class _Worker:
     step = int(session.run(model.global_step))
     self._graph.rows.load(session, batches.take(found["train"], self._epoch),
                           [step])
-    execution, description = self._graph.choice.start(None, session, step)
-    self._log(f"worker {self._member.cluster.index}: {description}; joins at "
-              f"step {step}")
     with self._member.making_steps():
+      if self._member.strategy == "asynchronous":  # Others have not waited.
+        step = int(session.run(model.global_step))
+      execution, description = self._graph.choice.start(None, session, step)
+      self._log(f"worker {self._member.cluster.index}: {description}; joins at "
+                f"step {step}")
       while step < self._num_steps and not self._leaves(interruption):
         some = execution.run(self._num_steps - step,
                              lambda unused_steps: self._leaves(interruption))
@@ -178,15 +180,16 @@ class _Worker:
         step += sum(one.passed for one in some)
         failures.check(step, some[-1].report, execution.steps[0],
                        self._model_dir)
+    self._member.stay()
 
   def _leaves(self, interruption):
-    """Returns whether to stop, as was asked for.
+    """Returns whether to stop, as was asked for, or as the chief has told.
 
-    Where a step needs all, not at once: the chief, if all were asked, is still to
+    If asked, where a step needs all, not at once: the chief, if all were asked, is still to
     end its step, and then to save.
     """
     if not interruption.requested():
-      return False
+      return self._member.told
     self._asked = self._asked or time.monotonic()
     return (self._member.strategy == "asynchronous"
             or time.monotonic() - self._asked > _TAKING_PART)

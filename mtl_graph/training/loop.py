@@ -259,13 +259,17 @@ class _Run:
         self._save()
       if due:
         bar.clear()
-        self._exporting.export(self._step, self._saved_path, evaluated)
+        self._exporting.export(
+            self._step, self._saved_path, evaluated, moving=bool(
+                self._member and self._member.strategy == "asynchronous"))
     bar.clear()
+    over = self._done()
     if self._member:  # Others may have moved it meanwhile.
-      self._step = self._member.settle(self._model.global_step,
-                                       self._num_steps)
+      self._step = self._member.settle(self._model.global_step, over)
     if self._saved_step != self._step:
       self._save()
+    if self._member and over:
+      self._member.dismiss()
     if self._step != self._first_step and self._step < self._num_steps and (
         self._done()):
       self._log(self._why_done())

@@ -1,11 +1,9 @@
 """A process's part in a cluster: its server, its devices, what it is told."""
 
-import collections
 import contextlib
 import signal
-import threading
 import time
-from typing import Callable, ContextManager, Iterator, Optional, Union
+from typing import Callable, ContextManager, Iterator, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -20,12 +18,10 @@ from mtl_graph.training import interruption as interruption_lib
 from mtl_graph.training import lost_peers
 from mtl_graph.training import servers as servers_lib
 from mtl_graph.training import waiting as waiting_lib
+from mtl_graph.training import watching
 
-# Seconds between two looks at the cluster, and that a look may fail.
-_LOOK, _PATIENCE = 1.0, 15.0
-# Seconds that a step may take to end by itself: at least, and at most. In between
-# twice what one of the last so many has taken.
-_GRACE, _LONGEST_GRACE, _REMEMBERED = 2.0, 8.0, 20
+# Seconds between two looks of a worker that has made its last step.
+_PAUSE = 0.1
 # Tells runs of collective ops from other runs.
 _COLLECTIVE = 1
 # What a session says of a process that is gone, or was started anew.
@@ -88,10 +84,9 @@ class Member:
     # One for the whole graph, as it remembers what is where.
     self._devices = (cluster.device if self._is_ring else
                      placement.on_servers(cluster.ps, cluster.device))
-    self._session = self._watch = self._generation = self._broadcast = None
-    self._why: Union[None, str, Exception] = None
-    self._over, self._blocked = threading.Event(), False
-    self._took = collections.deque(maxlen=_REMEMBERED)
+    self._watch = watching.Watch(cluster, self._message, self.control,
+                                 interruption, log)
+    self._session = self._broadcast = None
 
   def placed(self) -> ContextManager:
     """Returns the scope that puts variables and ops on their devices."""
@@ -157,31 +152,12 @@ class Member:
           self._is_over)
     self._session = tf.Session(self._server.target, graph=graph,
                                config=self._config)
-    self._watch = threading.Thread(target=self._look, daemon=True)
-    self._watch.start()
+    self._watch.start(self._session)
     return self._session
 
-  @contextlib.contextmanager
-  def with_others(self, step: bool = False) -> Iterator[None]:
-    """Surrounds what ends only if others do their part.
-
-    A session is closed from another thread in there only: nothing that this
-    process does by itself, such as to save, is cut short.
-
-    Args:
-      step: Whether it is a step, of which others tell how long one takes.
-    """
-    self._blocked, began = True, time.monotonic()
-    try:
-      yield
-    finally:
-      self._blocked = False
-    if step:
-      self._took.append(time.monotonic() - began)
-
-  def _grace(self):
-    """Returns how long to wait for a step that is slow, or will never end."""
-    return min(max(_GRACE, 2 * max(self._took, default=0)), _LONGEST_GRACE)
+  def with_others(self, step: bool = False) -> ContextManager:
+    """Surrounds what ends only if others do their part; see `Watch`."""
+    return self._watch.with_others(step)
 
   def run_options(self) -> Optional[tf.RunOptions]:
     """Returns what a step must be run with."""
@@ -205,7 +181,7 @@ class Member:
       self._load(self.replica.first, step)
       self._session.run(self._broadcast)
     self.control.announce(generation)
-    self._generation = generation
+    self._watch.generation = generation
     if self._is_ring:
       self._log(f"waiting for {len(self.cluster.workers) - 1} workers")
       with self.with_others():
@@ -234,10 +210,11 @@ class Member:
         # The others may wait for what died in this one's place.
         self.control.announce(control_lib.ASKED)
         asked = True
-      elif generation and generation != control_lib.ASKED:
+      elif generation and generation not in (control_lib.ASKED,
+                                             control_lib.SETTLING):
         break
       waiting.go_on()
-    self._generation = generation
+    self._watch.generation = generation
     if self.strategy == "synchronous":
       self._load(self.replica.base, generation)
       self._session.run(self.replica.first.initializer)
@@ -247,23 +224,60 @@ class Member:
 
   @contextlib.contextmanager
   def making_steps(self) -> Iterator[None]:
-    """Surrounds the steps of a worker, whom the chief waits for in the end."""
+    """Surrounds the steps of a worker, whom the chief waits for in the end.
+
+    Who comes late reads in there where the run is, and whether there is any step
+    left to make: the chief waits only for those who have said that they do.
+    """
     if self.strategy != "asynchronous":
       yield
       return
     self.control.say_active(self.cluster.rank, True)
     try:
+      self._watch.hear()
       yield
     finally:
       self.control.say_active(self.cluster.rank, False)
 
-  def settle(self, global_step: tf.Variable, last: int) -> int:
-    """Returns the global step, after the last one once nobody changes it."""
-    step = int(self._session.run(global_step))
-    if self.strategy == "asynchronous" and step >= last:
+  @property
+  def told(self) -> bool:
+    """Whether an asynchronous worker is to make no further step."""
+    return self._watch.told
+
+  def stay(self) -> None:
+    """Waits, after a worker's last step, until the chief has saved it.
+
+    A chief who is away goes back to its last checkpoint, and then needs all.
+
+    Raises:
+      ClusterError: If the chief has been away for too long.
+      Lost: If it has begun anew, or nobody knows.
+    """
+    address = self.cluster.workers.get(self.cluster.chief)
+    absence = waiting_lib.Absence(
+        {self.cluster.chief: address} if address else {},
+        self._message.wait_seconds, self._log)
+    while not self._interruption.requested():
+      why = self._watch.hear()
+      if why == watching.ENDED or self._is_over():
+        return
+      if why and why != watching.SETTLING:
+        raise self._lost(why)
+      problem = absence.look()
+      if problem:
+        raise waiting_lib.ClusterError(problem)
+      time.sleep(_PAUSE)
+
+  def settle(self, global_step: tf.Variable, over: bool) -> int:
+    """Returns the global step, once nobody changes it if the run is over."""
+    if self.strategy == "asynchronous" and over:
+      self.control.announce(control_lib.SETTLING)
       self.control.wait_for_active(self.cluster)
-      step = int(self._session.run(global_step))
-    return step
+    return int(self._session.run(global_step))
+
+  def dismiss(self) -> None:
+    """Has workers leave: the run is over, and what they have done is saved."""
+    self.control.announce(control_lib.ENDED)
 
   def _load(self, variable, value):
     self._session.run(variable.initializer,
@@ -282,17 +296,21 @@ class Member:
     """
     cause = error if isinstance(error, tf.errors.OpError) else error.__cause__
     if not isinstance(cause, _GONE) and not (
-        self._why and isinstance(error, RuntimeError)):  # Of a closed session.
+        self._watch.why and isinstance(error, RuntimeError)):  # Of a closed session.
       return error
-    if self._interruption.requested() or self._why == "interrupted":
+    if self._interruption.requested() or (
+        self._watch.why == watching.INTERRUPTED):
       return interruption_lib.Interrupted(
           "stopped while waiting for others; what was not saved by then is in "
           "no checkpoint", self._interruption.signal or signal.SIGTERM)
-    if isinstance(self._why, waiting_lib.ClusterError):
-      return self._why
-    if self._why == "ended" or self._reads_ended():
+    if isinstance(self._watch.why, waiting_lib.ClusterError):
+      return self._watch.why
+    if self._watch.why == watching.ENDED or self._reads_ended():
       return waiting_lib.Ended()
-    reason = self._why or lost_peers.explain(cause, self.cluster)
+    reason = self._watch.why or lost_peers.explain(cause, self.cluster)
+    return self._lost(reason)
+
+  def _lost(self, reason):
     return Lost(f"{waiting_lib.title(self.cluster.device)}: lost the cluster: "
                 f"{reason}")
 
@@ -306,7 +324,7 @@ class Member:
     Args:
       ended: Whether the run is over, of which the chief tells the others.
     """
-    self._over.set()
+    self._watch.stop()
     if ended:
       if self.cluster.is_chief:
         with contextlib.suppress(tf.errors.OpError):  # Then nobody is there.
@@ -315,46 +333,8 @@ class Member:
       if self.cluster.is_chief and self._is_ring:
         # The others ask this process whether the run is over.
         control_lib.wait_for_all(self._server.target, self.cluster)
-    if self._watch is not None:
-      self._watch.join(_PATIENCE)
+    self._watch.join()
     self.control.close()
-
-  def _look(self) -> None:
-    """Closes the session where a step would never end."""
-    failing_since = asked_since = None
-    # What the others ask the chief, the chief sees by their addresses.
-    absence = self.cluster.is_chief and self.strategy != "asynchronous" and (
-        waiting_lib.Absence(
-            {device: address for device, address in self.cluster.workers.items()
-             if device != self.cluster.device}, self._message.wait_seconds,
-            self._log, self._message.synchronous.backup_workers))
-    while not self._over.wait(_LOOK):
-      now, why = time.monotonic(), None
-      if self._interruption.noted():
-        asked_since = asked_since or now
-        if now - asked_since > self._grace():
-          why = "interrupted"
-      if not self.cluster.is_chief and self._generation:
-        state = self.control.read()
-        failing_since = None if state else failing_since or now
-        if state == control_lib.ENDED:
-          why = "ended"
-        elif state and state & ~control_lib.UNDER_WAY != self._generation and (
-            self.strategy != "asynchronous"):
-          why = "the chief has begun anew"
-        elif failing_since and now - failing_since > _PATIENCE:
-          why = f"no answer for {_PATIENCE:.0f} s"
-      if self._is_ring and self.cluster.is_chief and (
-          self.control.read() == control_lib.ASKED):
-        why = "a worker has begun anew"
-      if absence and self._generation:
-        problem = absence.look()
-        if problem:
-          why = waiting_lib.ClusterError(problem)
-      if why and self._blocked:
-        self._why = why
-        self._session.close()
-        return
 
 
 @contextlib.contextmanager

@@ -49,9 +49,13 @@ class Loopback:
         (part.job, part.index): servers_lib.start(
             part, servers_lib.settings_of(part, training)) for part in parts}
 
+  def server(self, index: int) -> tf.train.Server:
+    """Returns the server of a worker."""
+    return self._servers["worker", index]
+
   def chief(self) -> tf.train.Server:
     """Returns the server of the chief."""
-    return self._servers["worker", 0]
+    return self.server(0)
 
   def _threads(self, experiment, folder, log):
     for (job, index), server in self._servers.items():

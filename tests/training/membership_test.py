@@ -7,8 +7,10 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import cluster as cluster_lib
 from mtl_graph.protos import training_pb2
+from mtl_graph.training import control as control_lib
 from mtl_graph.training import interruption as interruption_lib
 from mtl_graph.training import membership
+from mtl_graph.training import watching
 from tests.training import loopback
 
 
@@ -19,29 +21,75 @@ class MembershipTest(absltest.TestCase):
     super().setUpClass()
     cls._servers = loopback.Loopback(1)
 
-  def _member(self, interruption, **more):
+  def setUp(self):
+    super().setUp()
+    self._interruption = absltest.mock.create_autospec(
+        interruption_lib.Interruption, instance=True)
+    self._interruption.noted.return_value = False
+    self._interruption.requested.return_value = False
+
+  def _member(self, strategy, index, **more):
     for name, value in dict(_LOOK=0.02, **more).items():
-      self.enterContext(absltest.mock.patch.object(membership, name, value))
+      self.enterContext(absltest.mock.patch.object(watching, name, value))
     training = training_pb2.Training()
-    training.cluster.synchronous.SetInParent()
-    return membership.Member(
-        cluster_lib.Cluster(self._servers.jobs, "worker", 0), training,
-        interruption, lambda line: None, self._servers.chief())
+    getattr(training.cluster, strategy).SetInParent()
+    member = membership.Member(
+        cluster_lib.Cluster(self._servers.jobs, "worker", index), training,
+        self._interruption, lambda line: None, self._servers.server(index))
+    self.addCleanup(member.close, ended=False)
+    return member
+
+  def _worker(self, generation):
+    """Returns an asynchronous worker that has begun with the chief."""
+    member = self._member("asynchronous", 1, _LAST_STEP=0.1)
+    member.control.announce(generation)
+    member.follow()
+    return member
 
   def test_who_is_to_stop_lets_a_step_end_that_is_slow_as_others_were(self):
-    interruption = absltest.mock.create_autospec(
-        interruption_lib.Interruption, instance=True)
-    interruption.noted.return_value = interruption.requested.return_value = (
-        False)
-    member = self._member(interruption, _GRACE=0.05)
+    member = self._member("synchronous", 0, _GRACE=0.05)
     with tf.Graph().as_default() as graph, tf.device(member.cluster.device):
       step = tf.py_func(lambda: time.sleep(0.4) or 1.0, [], tf.float64)
     session = member.open_session(graph, training_pb2.Execution())
     for asked in (False, True):
-      interruption.noted.return_value = asked
+      self._interruption.noted.return_value = asked
       with member.with_others(step=True):
         self.assertEqual(session.run(step), 1)
-    member.close(ended=False)
+
+  def test_a_worker_stays_until_its_last_step_is_saved(self):
+    member = self._worker(2)
+    for then in (control_lib.ENDED, 4):
+      with absltest.mock.patch.object(
+          member.control, "read", side_effect=[
+              2, control_lib.SETTLING, None, control_lib.SETTLING, then]) as read:
+        if then == control_lib.ENDED:
+          member.stay()
+        else:  # A chief that was killed before it had saved needs all again.
+          with self.assertRaisesRegex(membership.Lost, "^worker 1: lost the "
+                                      "cluster: the chief has begun anew$"):
+            member.stay()
+      self.assertEqual(read.call_count, 5)
+
+  def test_nobody_makes_a_step_of_another_beginning(self):
+    member = self._worker(2)
+    with member.making_steps():
+      self.assertFalse(member.told)
+    member.control.announce(4)
+    with member.making_steps():
+      self.assertTrue(member.told)
+
+  def test_a_step_for_a_chief_that_has_begun_anew_is_cut_short(self):
+    member = self._worker(2)
+    with tf.Graph().as_default() as graph, tf.device(member.cluster.device):
+      never = tf.FIFOQueue(1, [tf.int64], [[]]).dequeue()
+    session = member.open_session(graph, training_pb2.Execution())
+    member.control.announce(4)
+    with self.assertRaises(tf.errors.CancelledError) as caught:
+      with member.with_others():
+        session.run(never)
+    meant = member.explain(caught.exception)
+    self.assertIsInstance(meant, membership.Lost)
+    self.assertEndsWith(str(meant), ": the chief has begun anew")
 
 
 if __name__ == "__main__":
