@@ -7,8 +7,10 @@ from typing import List, Sequence
 from google.protobuf import message as message_lib
 
 from mtl_graph import config
+from mtl_graph import outline
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.protos import training_pb2
 
 # Fields that change neither what is computed in a step nor the rows it sees.
 # The rows themselves are compared by their digest.
@@ -143,3 +145,29 @@ def refuse(changes: Sequence[str], model_dir: str, allowed: str) -> None:
         path, f"{found} since training in {model_dir}; allowed: {allowed}"))
   if errors:
     raise config.ConfigErrors(errors)
+
+
+def refuse_batches(checkpoint: str, training: training_pb2.Training,
+                   batches: int, model_dir: str) -> None:
+  """Raises `ConfigErrors` if steps go on that are of more batches, or of fewer.
+
+  A step's number says which batches of the epoch it is of: where workers or
+  devices are added, or left out, rows are skipped or come again.
+
+  Args:
+    checkpoint: Path of the checkpoint that the run goes on from. Where it does
+      not say, its steps were those of a process without workers.
+    training: The `Training` message of the run as it is.
+    batches: How many batches a step is made of, those of all workers.
+    model_dir: The run's folder.
+  """
+  old = experiment_of(checkpoint).training
+  before = checkpoints.read_state(checkpoint).get(
+      "batches", outline.batches_of_step(old))
+  if before != batches:
+    path = ("training.cluster"
+            if len(old.execution.device) == len(training.execution.device)
+            else "training.execution.device")
+    refuse([f"{path}: {before} -> {batches} batches in a step"], model_dir,
+           "as many workers and devices, another --model_dir, or "
+           "--allow_changes, which skips rows of the epoch or repeats them")

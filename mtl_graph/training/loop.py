@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from mtl_graph import cluster as cluster_lib
 from mtl_graph import config
+from mtl_graph import outline
 from mtl_graph import row_sets
 from mtl_graph.checkpoints import checkpoints as checkpoints_lib
 from mtl_graph.checkpoints import compatibility
@@ -117,6 +118,7 @@ class _Run:
     self._experiment = experiment
     self._epoch = preparation.rows_of_epoch(experiment, rows.labels)
     workers = member.batches if member else 1
+    self._of_step = outline.batches_of_step(experiment.training) * workers
     plan = preparation.plan(experiment, rows, workers)
     self._num_steps = preparation.num_steps(experiment, len(self._epoch), plan,
                                             workers)
@@ -149,7 +151,7 @@ class _Run:
     self._batches, self._digests = rows_lib.transform(
         self._parsed, self._evaluator, self.session)
     self._state = run_state.RunState(config.to_text(self._experiment),
-                                     self._digests["train"])
+                                     self._digests["train"], self._of_step)
     self._step = int(self.session.run(self._model.global_step))
     self._first_step = self._step
     self._exporting = exporting.Exporting(
@@ -200,6 +202,9 @@ class _Run:
       self._best_is_stale = saved["best"]["value"] is not None
     if saved.get("schedule"):
       self._schedule.take_up(saved["schedule"], same=not changes)
+    if not allow_changes and self._schedule.remaining() > 0:
+      compatibility.refuse_batches(
+          self._path, self._experiment.training, self._of_step, self._model_dir)
 
   def _introduce(self, path, execution):
     for line in reporting.introduction(

@@ -72,11 +72,13 @@ class RunState:
     task_stopping: `Best` of each task's own early stopping, by task.
     schedule: Where the run's schedule stands, as its `to_json` returns it.
     execution: The mode of execution that AUTO has chosen, or None.
+    batches: How many batches a step is made of, those of all workers.
   """
 
-  def __init__(self, experiment: str, digest: str):
+  def __init__(self, experiment: str, digest: str, batches: int = 1):
     self.experiment = experiment
     self.digest = digest
+    self.batches = batches
     self.courses: Dict[str, Course] = {}
     self.best = Best()
     self.stopping = Best()
@@ -92,7 +94,8 @@ class RunState:
             "best": vars(self.best), "stopping": vars(self.stopping),
             "task_stopping": {task: vars(best) for task, best in
                               self.task_stopping.items()},
-            "schedule": self.schedule, "execution": self.execution}
+            "schedule": self.schedule, "execution": self.execution,
+            "batches": self.batches}
 
   def take_up(self, saved: Mapping[str, Any]) -> None:
     """Takes up what an earlier process had seen, as `to_json` returned it."""

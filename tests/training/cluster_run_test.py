@@ -53,6 +53,13 @@ class ClusterRunTest(loopback_run.LoopbackRunTest):
     self.assertIn(f"worker 1 leaves after {_STEPS} steps", lines)
     self.assertAlmostEqual(found.metrics["validation"]["click"]["loss"],
                            alone.metrics["validation"]["click"]["loss"], 5)
+    if more:  # One process would go on at other rows.
+      with self.assertRaisesRegex(
+          config.ConfigErrors, "training.cluster: 2 -> 1 batches in a step since"
+          " training in .*; allowed: as many workers and devices, .* or "
+          "--allow_changes, which skips rows"):
+        loop.train(_experiment(8, f"training.num_steps={_STEPS + 5}", *more),
+                   f"cluster-{self.id()}", log=lines.append)
 
   def test_asynchronous_workers_share_the_steps_and_one_machine_goes_on(self):
     lines = []

@@ -38,7 +38,7 @@ class _Seen(tf.train.SessionRunHook):
       self.ops.setdefault(op.device, []).append(op.name)
 
 
-def _train(folder, batch_size, *more, hooks=()):
+def _train(folder, batch_size, *more, **options):
   experiment = config.parse(_TEXT)
   experiment.evaluation.ClearField("early_stopping")
   for assignment in (f"data.batch_size={batch_size}", "training.num_steps=60",
@@ -49,7 +49,7 @@ def _train(folder, batch_size, *more, hooks=()):
       experiment.ClearField("training")
     config.override(experiment, assignment)
   validation.check(experiment)
-  loop.train(experiment, folder, log=lambda line: None, hooks=hooks)
+  loop.train(experiment, folder, log=lambda line: None, **options)
   reader = tf.train.load_checkpoint(checkpoints.newest(folder))
   return {name: reader.get_tensor(name)
           for name in reader.get_variable_to_shape_map()
@@ -83,6 +83,16 @@ class DevicesRunTest(parameterized.TestCase):
       names = " ".join(seen.ops[device])
       self.assertIn("gradients/", names)
       self.assertRegex(names, "trunk/dense[^ ]*/MatMul")
+
+  def test_another_number_of_devices_does_not_go_on(self):
+    more = (*_SGD, "training.num_steps=2")
+    _train("run", 4, *more, _DEVICES)
+    with self.assertRaisesRegex(
+        config.ConfigErrors, "training.execution.device: 2 -> 1 batches in a "
+        "step since training in run; allowed: as many workers and devices, .*"
+        "--allow_changes"):
+      _train("run", 4, *_SGD, "training.num_steps=3")
+    self.assertEqual(_train("run", 4, *more)["global_step"], 2)  # It is done.
 
 
 if __name__ == "__main__":
