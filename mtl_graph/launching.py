@@ -13,6 +13,10 @@ from mtl_graph import config
 from mtl_graph import importing
 from mtl_graph import python_functions
 
+# Environment variable that counts restarts in a row without a step, and how many
+# there may be.
+_RESTARTS, _MOST_RESTARTS = "MTL_GRAPH_RESTARTS", 5
+
 
 def experiment_flags(values: flags.FlagValues) -> None:
   """Defines the flags that say which experiment."""
@@ -61,8 +65,25 @@ def cluster_of(values: flags.FlagValues) -> Optional[cluster_lib.Cluster]:
       }), cluster_lib.from_environment(os.environ.get("TF_CONFIG")))
 
 
-def start_anew(line: str) -> None:
-  """Puts the same command, from its beginning, in the place of this process."""
+class StartedTooOften(Exception):
+  """A process that has started anew again and again, and got nowhere."""
+
+
+def start_anew(line: str, after_steps: bool) -> None:
+  """Puts the same command, from its beginning, in the place of this process.
+
+  Args:
+    line: Why.
+    after_steps: Whether this process has got anywhere.
+
+  Raises:
+    StartedTooOften: If neither it nor several before it have.
+  """
+  times = 0 if after_steps else int(os.environ.get(_RESTARTS, 0)) + 1
+  if times > _MOST_RESTARTS:
+    raise StartedTooOften(f"{line}; has started anew {_MOST_RESTARTS} times, and "
+                          "made no step: gives up")
+  os.environ[_RESTARTS] = str(times)
   print(f"{line}; starting anew", flush=True)
   os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 

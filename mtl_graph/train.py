@@ -54,7 +54,7 @@ def _train():
     cluster_training.train(*arguments, cluster, _FLAGS.allow_changes, log,
                            _FLAGS.profile)
   except cluster_training.Lost as lost:
-    launching.start_anew(str(lost))
+    launching.start_anew(str(lost), lost.after_steps)
 
 
 class _CallableModule(types.ModuleType):

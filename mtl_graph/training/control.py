@@ -55,6 +55,10 @@ class Control:
             "cluster/state", [], tf.int64, trainable=False,
             initializer=tf.zeros_initializer(), collections=["cluster"])
         self._read = self._state.read_value()
+        self._basis = tf.get_variable(
+            "cluster/basis", [], tf.string, trainable=False,
+            initializer=tf.constant_initializer(b""), collections=["cluster"])
+        self._read_basis = self._basis.read_value()
       self._rank = tf.placeholder(tf.int64, [])
       with tf.device(center):
         active = _queue("active")
@@ -79,6 +83,16 @@ class Control:
     self._session.run(self._state.initializer,
                       {self._state.initializer.inputs[1]: number},
                       options=self._options)
+
+  def announce_basis(self, basis: str) -> None:
+    """Announces what all must have in common who take part in a beginning."""
+    self._session.run(self._basis.initializer,
+                      {self._basis.initializer.inputs[1]: basis},
+                      options=self._options)
+
+  def read_basis(self) -> str:
+    """Returns what was announced of that."""
+    return self._session.run(self._read_basis, options=self._options).decode()
 
   def read(self) -> Optional[int]:
     """Returns what was announced; None: nothing, or nobody answers."""

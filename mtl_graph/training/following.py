@@ -13,6 +13,7 @@ from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.training import agreement
 from mtl_graph.training import control
 from mtl_graph.training import failures
 from mtl_graph.training import hooks as hooks_lib
@@ -100,6 +101,7 @@ def train(experiment: experiment_pb2.Experiment, model_dir: str,
     How many steps it took part in.
 
   Raises:
+    ConfigErrors: If the chief has another experiment, or other rows.
     DataError: If the data cannot be used.
     TrainingError: If a loss or a gradient is not finite.
     Interrupted: If it was asked to stop.
@@ -144,6 +146,7 @@ class _Worker:
     self._num_steps = preparation.num_steps(
         experiment, len(self._epoch), plan, member.batches)
     self._experiment = experiment
+    self._basis = agreement.basis(experiment, rows.labels)
     self._graph = training_graph.build(
         experiment, rows, self._parsed.statistics, self._epoch, plan, model_dir,
         hooks_lib.Hooks(), member=member)
@@ -161,7 +164,7 @@ class _Worker:
       session.run(tf.tables_initializer())
       if self._member.strategy == "all_reduce":
         sessions.initialize(session)
-    self._member.follow()
+    self._member.follow(self._basis)
     evaluator = evaluator_lib.Evaluator(session, model, self._experiment)
     found, _ = rows_lib.transform(self._parsed, evaluator, session)
     step = int(session.run(model.global_step))

@@ -20,6 +20,7 @@ from mtl_graph.evaluation import details
 from mtl_graph.evaluation import evaluator as evaluator_lib
 from mtl_graph.evaluation import tables
 from mtl_graph.protos import experiment_pb2
+from mtl_graph.training import agreement
 from mtl_graph.training import exporting
 from mtl_graph.training import failures
 from mtl_graph.training import hooks as hooks_lib
@@ -177,7 +178,8 @@ class _Run:
     if path is not None:
       self._saved_step = self._saved_at_start = self._step
     if self._member and not self._done():
-      self._member.begin(self._step)
+      self._member.begin(self._step, agreement.basis(
+          self._experiment, self._split_rows["train"].labels))
     self._hooks.start(self.session)
     self._execution, description = self._graph.choice.start(
         self._schedule, self.session, self._step)

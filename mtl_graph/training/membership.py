@@ -13,6 +13,7 @@ from mtl_graph.model import partitions
 from mtl_graph.model import placement
 from mtl_graph.model import replicas
 from mtl_graph.protos import training_pb2
+from mtl_graph.training import agreement
 from mtl_graph.training import control as control_lib
 from mtl_graph.training import interruption as interruption_lib
 from mtl_graph.training import lost_peers
@@ -30,9 +31,18 @@ _GONE = (tf.errors.UnavailableError, tf.errors.AbortedError,
          tf.errors.InternalError, tf.errors.NotFoundError,
          tf.errors.DeadlineExceededError, tf.errors.OutOfRangeError)
 
+# What it says where a file is gone or cut off, of which a `CheckpointError` is
+# made: it will be next time.
+_OF_FILES = (tf.errors.NotFoundError, tf.errors.OutOfRangeError)
+
 
 class Lost(Exception):
-  """A cluster that has lost a process: whoever is left has to start anew."""
+  """A cluster that has lost a process: whoever is left has to start anew.
+
+  Attributes:
+    after_steps: Whether this process has made a step before.
+  """
+  after_steps = False
 
 
 class Member:
@@ -167,11 +177,12 @@ class Member:
     options.experimental.collective_graph_key = _COLLECTIVE
     return options
 
-  def begin(self, step: int) -> None:
+  def begin(self, step: int, basis: str) -> None:
     """Has everybody begin, from the values that the session has.
 
     Args:
       step: The global step.
+      basis: What all must have in common; see `agreement`.
     """
     generation = self.control.new_generation()
     if self.strategy == "asynchronous":
@@ -180,6 +191,7 @@ class Member:
       self._load(self.replica.base, generation)
       self._load(self.replica.first, step)
       self._session.run(self._broadcast)
+    self.control.announce_basis(basis)
     self.control.announce(generation)
     self._watch.generation = generation
     if self._is_ring:
@@ -188,8 +200,15 @@ class Member:
         self._session.run(self._broadcast, options=self.run_options())
       self.control.announce(generation + control_lib.UNDER_WAY)
 
-  def follow(self) -> None:
-    """Waits until the chief has begun, and begins with it."""
+  def follow(self, basis: str) -> None:
+    """Waits until the chief has begun, and begins with it.
+
+    Args:
+      basis: What this process has that all must have in common.
+
+    Raises:
+      ConfigErrors: If it differs from the chief's.
+    """
     chief = self.cluster.chief
     address = self.cluster.workers.get(chief, "an address of its own")
     if self._is_ring:
@@ -214,6 +233,7 @@ class Member:
                                              control_lib.SETTLING):
         break
       waiting.go_on()
+    agreement.check(self.control.read_basis(), basis)
     self._watch.generation = generation
     if self.strategy == "synchronous":
       self._load(self.replica.base, generation)
@@ -295,6 +315,8 @@ class Member:
       if others have been away for too long; else the error itself.
     """
     cause = error if isinstance(error, tf.errors.OpError) else error.__cause__
+    if cause is not error and isinstance(cause, _OF_FILES):
+      return error
     if not isinstance(cause, _GONE) and not (
         self._watch.why and isinstance(error, RuntimeError)):  # Of a closed session.
       return error
@@ -311,8 +333,10 @@ class Member:
     return self._lost(reason)
 
   def _lost(self, reason):
-    return Lost(f"{waiting_lib.title(self.cluster.device)}: lost the cluster: "
+    lost = Lost(f"{waiting_lib.title(self.cluster.device)}: lost the cluster: "
                 f"{reason}")
+    lost.after_steps = self._watch.made_step
+    return lost
 
   def _reads_ended(self):
     return not self.cluster.is_chief and (

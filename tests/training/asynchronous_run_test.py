@@ -6,12 +6,16 @@ from absl.testing import absltest
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import cluster
 from mtl_graph import config
 from mtl_graph.checkpoints import checkpoints
 from mtl_graph.data import batches
 from mtl_graph.evaluation import saved_run
+from mtl_graph.training import agreement
+from mtl_graph.training import control as control_lib
 from mtl_graph.training import following
 from mtl_graph.training import membership
+from mtl_graph.training import rows
 from tests.training import loopback
 from tests.training import loopback_run
 
@@ -97,8 +101,8 @@ class AsynchronousRunTest(loopback_run.LoopbackRunTest):
       finally:
         settled.set()
 
-    def following_(member):
-      follow(member)
+    def following_(member, basis):
+      follow(member, basis)
       late.append(threading.current_thread())
       member._log("worker 1: SESSION, soon")
 
@@ -115,6 +119,35 @@ class AsynchronousRunTest(loopback_run.LoopbackRunTest):
                                   lines.append)
     self.assertEqual(found.step, 5)
     self.assertIn("worker 1 leaves after 0 steps", lines)
+
+  def test_a_worker_of_another_experiment_or_other_rows_is_refused(self):
+    part = cluster.Cluster(self._servers.jobs, "worker", 1)
+    control = control_lib.Control(self._servers.server(1).target, part.device,
+                                  "/job:ps/task:0", [])
+    experiment = _experiment("training.num_steps=7")
+    parsed = rows.parse(experiment, "refused")
+    for values, path, found in (
+        (parsed.splits["train"].labels.values, "training.num_steps",
+         "found 7 -> 8 between the chief and this process"),
+        (parsed.splits["train"].labels.values[::-1], "data.train",
+         "found other rows than the chief: ")):
+      control.announce_basis(agreement.basis(
+          parsed.experiment,
+          parsed.splits["train"].labels._replace(values=values)))
+      control.announce(2)
+      if path == "data.train":
+        # What is of each process alone may differ.
+        other = _experiment("training.num_steps=7", "training.execution."
+                            "inter_op_threads=2", "serving={}",
+                            "training.cluster.wait_seconds=9")
+      else:
+        other = _experiment("training.num_steps=8")
+      with self.assertRaises(config.ConfigErrors) as caught:
+        following.train(other, "refused", part, None, lambda line: None,
+                        self._servers.server(1))
+      self.assertStartsWith(str(caught.exception), f"{path}: {found}")
+      self.assertNotIn("\n", str(caught.exception))
+    control.close()
 
 
 if __name__ == "__main__":

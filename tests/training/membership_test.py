@@ -3,10 +3,15 @@
 import time
 
 from absl.testing import absltest
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import cluster as cluster_lib
+from mtl_graph.checkpoints import checkpoints
+from mtl_graph.data import labels
+from mtl_graph.protos import experiment_pb2
 from mtl_graph.protos import training_pb2
+from mtl_graph.training import agreement
 from mtl_graph.training import control as control_lib
 from mtl_graph.training import interruption as interruption_lib
 from mtl_graph.training import membership
@@ -42,8 +47,11 @@ class MembershipTest(absltest.TestCase):
   def _worker(self, generation):
     """Returns an asynchronous worker that has begun with the chief."""
     member = self._member("asynchronous", 1, _LAST_STEP=0.1)
+    basis = agreement.basis(experiment_pb2.Experiment(), labels.Labels(
+        *[np.ones([1, 1])] * len(labels.Labels._fields)))
+    member.control.announce_basis(basis)
     member.control.announce(generation)
-    member.follow()
+    member.follow(basis)
     return member
 
   def test_who_is_to_stop_lets_a_step_end_that_is_slow_as_others_were(self):
@@ -90,6 +98,18 @@ class MembershipTest(absltest.TestCase):
     meant = member.explain(caught.exception)
     self.assertIsInstance(meant, membership.Lost)
     self.assertEndsWith(str(meant), ": the chief has begun anew")
+
+  def test_a_damaged_checkpoint_is_no_lost_process(self):
+    member = self._member("asynchronous", 0)
+    for cause, meant in (
+        (tf.errors.OutOfRangeError, checkpoints.CheckpointError),
+        (tf.errors.NotFoundError, checkpoints.CheckpointError),
+        (tf.errors.UnavailableError, membership.Lost)):
+      error = checkpoints.CheckpointError("run/model.ckpt-5: is short")
+      error.__cause__ = cause(None, None, "is short")
+      found = member.explain(error)
+      self.assertIsInstance(found, meant)
+      self.assertFalse(getattr(found, "after_steps", False))
 
 
 if __name__ == "__main__":
