@@ -40,7 +40,8 @@ def pairs() -> List[Tuple[tf.Variable, tf.Variable]]:
 
 
 def update(averaged: Sequence[Tuple[tf.Variable, tf.Variable]], decay: float,
-           step: tf.Tensor) -> List[tf.Operation]:
+           step: tf.Tensor, counts: Optional[tf.Tensor] = None
+           ) -> List[tf.Operation]:
   """Lets averages follow their variables.
 
   ```
@@ -54,6 +55,8 @@ def update(averaged: Sequence[Tuple[tf.Variable, tf.Variable]], decay: float,
     averaged: Pairs of an average and its variable.
     decay: How much of an average a step keeps.
     step: The global step before this step, integer scalar.
+    counts: Whether the step counts, boolean scalar, else averages stay as they
+      are; None: it does.
 
   Returns:
     The ops; they read the variables when they run.
@@ -62,6 +65,9 @@ def update(averaged: Sequence[Tuple[tf.Variable, tf.Variable]], decay: float,
     count = tf.cast(step, tf.float32)
     kept = tf.minimum(tf.constant(decay, tf.float32),
                       (1.0 + count) / (10.0 + count))
+    if counts is not None:
+      kept = tf.where_v2(counts, kept, 1.0)
+
     def follow(average, variable):
       # Tables may be far away.
       with tf.get_default_graph().colocate_with(variable.handle):

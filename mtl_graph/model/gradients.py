@@ -48,8 +48,8 @@ def slice_by_group(flat: Sequence[Optional[tf.Tensor]],
 
 def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]],
             sparse_groups: Optional[Mapping[str, int]] = None,
-            variables: Optional[Mapping[str, Sequence[tf.Variable]]] = None
-            ) -> Dict[str, List[Optional[tf.Tensor]]]:
+            variables: Optional[Mapping[str, Sequence[tf.Variable]]] = None,
+            again: bool = False) -> Dict[str, List[Optional[tf.Tensor]]]:
   """Turns the gradients of embeddings into dense ones.
 
   A sparse gradient may hold a row several times; a dense one has a norm, and
@@ -60,8 +60,10 @@ def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]],
     sparse_groups: Groups whose optimizer moves only the rows of a sparse
       gradient, each with the least rows of a table whose gradient then stays
       sparse, the sum of a row's slices in one of them, zero in others.
-    variables: Variables by group, beside which gradients become dense that
-      went through here before; None: beside the loss.
+    variables: Variables by group, if some may be parts of one table, whose rows
+      count together.
+    again: Whether the gradients went through here before. Those that are not to
+      stay sparse any longer become dense beside their variable.
 
   Returns:
     The same with tensors only, but for sparse groups, and None where there is
@@ -71,10 +73,12 @@ def densify(gradients: Mapping[str, Sequence[Optional[tf.Tensor]]],
     if gradient is None:
       return None
     least_rows = (sparse_groups or {}).get(group)
-    if (least_rows is not None and isinstance(gradient, tf.IndexedSlices)
-        and (not least_rows or (gradient.shape[0] or 0) >= least_rows)):
-      return gradient if variables else _deduplicate(gradient)
-    if variables is None:
+    if least_rows is not None and isinstance(gradient, tf.IndexedSlices):
+      if not least_rows or least_rows <= (
+          partitions.shape_of(variables[group][place])[0] if variables
+          else gradient.shape[0] or 0):
+        return gradient if again else _deduplicate(gradient)
+    if not again:
       return tf.convert_to_tensor(gradient)
     with tf.get_default_graph().colocate_with(variables[group][place].handle):
       return tf.convert_to_tensor(gradient)

@@ -1,7 +1,8 @@
 """How the workers of a cluster make one step of their batches."""
 
 import collections
-from typing import Dict, List, Mapping, Optional, Sequence
+import contextlib
+from typing import ContextManager, Dict, List, Mapping, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -51,6 +52,11 @@ class Replica:
     """Leaves gradients to the worker that applies, and waits for it."""
     raise NotImplementedError("this worker applies its gradients itself")
 
+  def reading(self, step: tf.Tensor) -> ContextManager:
+    """Returns the scope of what reads variables for a step."""
+    del step
+    return contextlib.nullcontext()
+
   def is_fresh(self, step: tf.Tensor) -> Optional[tf.Tensor]:
     """Returns whether gradients may still be applied; None: they may."""
     del step
@@ -89,6 +95,11 @@ class Asynchronous(Replica):
     with tf.colocate_with(self.claimed.handle):
       return tf.identity(tf.raw_ops.ResourceCountUpTo(
           resource=self.claimed.handle, limit=_LAST, T=tf.int64))
+
+  def reading(self, step: tf.Tensor) -> ContextManager:
+    """Has variables read behind `step`: else they may be older than it says."""
+    return super().reading(step) if self._most is None else (
+        tf.control_dependencies([step]))
 
   def is_fresh(self, step: tf.Tensor) -> Optional[tf.Tensor]:
     """Returns whether few enough updates were missed since `step` was read."""

@@ -16,16 +16,17 @@ from mtl_graph.data import features as features_lib
 from mtl_graph.model import accumulation
 from mtl_graph.model import averages
 from mtl_graph.model import balancing
+from mtl_graph.model import gate_use
 from mtl_graph.model import gradients as gradients_lib
 from mtl_graph.model import graphs
 from mtl_graph.model import losses
 from mtl_graph.model import objectives
 from mtl_graph.model import optimizers
+from mtl_graph.model import partitions
 from mtl_graph.model import replicas
 from mtl_graph.model import variable_groups
 from mtl_graph.model import weighting
 from mtl_graph.model.sharing import column_penalties
-from mtl_graph.ops import expert_mixing
 from mtl_graph.ops import task_losses as task_losses_ops
 from mtl_graph.protos import experiment_pb2
 
@@ -103,8 +104,9 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   def run(number):
     places = [_Place(device, number * len(devices) + i) if device else
               _Place(None, number) for i, device in enumerate(devices)]
-    return _run_batch(experiment, model, objective, batch_of, places, step,
-                      replica, updates, names)
+    with replica.reading(step):
+      return _run_batch(experiment, model, objective, batch_of, places, step,
+                        replica, updates, names)
 
   number = step if number is None else number
   start = number if count == 1 else number * count
@@ -141,7 +143,8 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
   if replica.is_remote:
     # All rows of a table would be a long way; those of the batch went instead.
     clipped = gradients_lib.densify(
-        clipped, _least_rows(training, objective.groups), objective.variables)
+        clipped, _least_rows(training, objective.groups), objective.variables,
+        again=True)
   conditions = _conditions(objective, tasks_of_group, done.label_weights, {
       task.name for task, may in zip(experiment.model.task, may_lack_labels)
       if may}, step)
@@ -174,7 +177,7 @@ def build(experiment: experiment_pb2.Experiment, model: graphs.Graph,
       applied += averages.update(
           [(a, v) for a, v in model.averaged
            if v.ref() in updated or objective.counter is model.global_step],
-          training.moving_average.decay, step)
+          training.moving_average.decay, step, fresh)
   train_op = _count(applied + updates, objective, model, fresh)
   with tf.control_dependencies([train_op]):
     train_op = replica.publish(step) or train_op
@@ -236,7 +239,7 @@ def _run_batch(experiment, model, objective, batch_of, places, step, replica,
   penalties = _penalties(experiment, model, objective, networks)
   total = (tf.add_n([combined.loss, *penalties]) if penalties
            else combined.loss)
-  measured, values = _gate_use([network.gates for network in networks])
+  measured, values = gate_use.measure([network.gates for network in networks])
   least_rows = _least_rows(experiment.training, objective.groups,
                            replica.is_remote)
   if objective.balancing is None:
@@ -258,12 +261,13 @@ def _run_batch(experiment, model, objective, batch_of, places, step, replica,
     found = forward([])[1]
     return combined.after(tf.stack([task_losses_ops.mean(found[task.name])
                                     for task in tasks]))
-  return accumulation.Pass(gradients_lib.densify(gradients, least_rows),
-               combined.task_losses,
-               tf.stack([task_losses[task.name].weight for task in tasks]),
-               combined.task_weights, total,
-               tf.concat(values, 0) if values else tf.zeros([0]),
-               after if combined.after else None)
+  return accumulation.Pass(
+      gradients_lib.densify(gradients, least_rows, objective.variables),
+      combined.task_losses,
+      tf.stack([task_losses[task.name].weight for task in tasks]),
+      combined.task_weights, total,
+      tf.concat(values, 0) if values else tf.zeros([0]),
+      after if combined.after else None)
 
 
 def _balance(experiment, model, objective, combined, task_losses, penalties,
@@ -278,7 +282,7 @@ def _balance(experiment, model, objective, combined, task_losses, penalties,
       combined.loss, penalties)
   sparse = {v.op.name for group, least in least_rows.items()
             for v in objective.variables[group]
-            if v.shape.rank and v.shape[0] >= least}
+            if v.shape.rank and partitions.shape_of(v)[0] >= least}
   return balancing.build(
       objective.balancing, losses, model.reached,
       [v for some in objective.variables.values() for v in some],
@@ -320,26 +324,6 @@ def _penalties(experiment, model, objective, networks) -> List[tf.Tensor]:
         message.soft_sharing, task_graph.with_layers(message.task),
         model.trainable)
   return terms
-
-
-def _gate_use(of_batches) -> Tuple[List[str], List[tf.Tensor]]:
-  """Returns the names of what measures how gates use experts, and vectors of it.
-
-  Of each gate the mean weight of each expert, `<gate>/<expert>`, and the mean
-  entropy of the weights, `<gate>/entropy`.
-  """
-  values, names = [], []
-  with tf.name_scope("gate_use"):
-    for scope, gate in of_batches[0].items():
-      prefix = scope.partition("gate/")[0]
-      weights = gate.weights
-      if len(of_batches) > 1 and weights.shape.rank == 2:
-        weights = tf.concat([gates[scope].weights for gates in of_batches], 0)
-      use = expert_mixing.gate_use(tf.stop_gradient(weights))
-      values += [use.mean, tf.reshape(use.entropy, [1])]
-      names += [f"{scope}/{expert[len(prefix):]}" for expert in gate.experts]
-      names.append(f"{scope}/entropy")
-  return names, values
 
 
 def _optimizer_of(training, group):

@@ -52,6 +52,21 @@ training {
        f"}} {_CLIPPED.get(kind, '')} }}"
        for kind, text in _OPTIMIZERS.items()), "}"])
 _STEPS = 12
+_SIZES = """
+name: "sizes" data { batch_size: 8
+  feature { name: "large" categorical { num_buckets: 23 embedding_dimension: 3 } }
+  feature { name: "small" categorical { num_buckets: 22 embedding_dimension: 3 } }
+  feature { name: "least" categorical { num_buckets: 22 embedding_dimension: 1 } }
+}
+model {
+  hard_sharing { trunk { layer { dense { units: 2 } } } }
+  task { name: "a" regression {} }
+}
+training {
+  num_steps: 20 joint { loss { sum {} } }
+  default_optimizer { adam { learning_rate { constant: 0.01 } } }
+}
+"""
 
 
 class _Remote(replicas.Replica):
@@ -125,6 +140,29 @@ class PartitionsTest(parameterized.TestCase):
         self.assertCountEqual(restored, saved)
         for name, value in saved.items():
           np.testing.assert_array_equal(restored[name], value, name)
+
+
+  def test_a_table_in_parts_is_as_large_as_it_was(self):
+    # 24 rows, in parts of fewer; other tables, 4 and 23 rows, are small.
+    experiment = resident_run.parse(_SIZES)
+    handed_in = {}
+
+    class Handing(_Remote):
+
+      def average(self, gradients, variables, step):
+        handed_in.update((v.op.name, g) for name, some in gradients.items()
+                         for g, v in zip(some, variables[name]))
+        return gradients
+
+    data = batches.Batch(*[a[:, :n] for a, n in zip(_data(), (0, 3, 1, 1))])
+    with absltest.mock.patch.object(train_step, "_LARGE_TABLE", 24):
+      resident_run.ResidentRun(
+          experiment, data, partitioner=partitions.by_bytes(2, 12),
+          replica=lambda unused_step: Handing()).session.close()
+    self.assertEqual(
+        [name for name, g in handed_in.items()
+         if isinstance(g, tf.IndexedSlices)],
+        [f"embedding/large/embeddings/part_{i}" for i in range(2)])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.data import batches
+from mtl_graph.model import averages
 from mtl_graph.model import replicas
 from mtl_graph.ops import task_losses
 from tests.model import resident_run
@@ -183,14 +184,27 @@ class ReturningWorkerTest(parameterized.TestCase, tf.test.TestCase):
                           rtol=1e-6)
 
 
+def _behind(op):
+  """Returns all ops that have run before one does, itself among them."""
+  found, todo = set(), [op]
+  while todo:
+    op = todo.pop()
+    if op not in found:
+      found.add(op)
+      todo += [t.op for t in op.inputs] + op.control_inputs
+  return found
+
+
 class StalenessTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters((0, 0), (2, 0), (2, 1), (2, 2), (None, 4))
   def test_a_gradient_that_has_missed_too_much_changes_nothing(self, most,
                                                                missed):
     run = resident_run.ResidentRun(
-        resident_run.parse(_EXPERIMENT), _data(), replica=lambda global_step:
-        replicas.Asynchronous("/cpu:0", global_step, most))
+        resident_run.parse(
+            _EXPERIMENT, "training.moving_average={ decay: 0.5 }"), _data(),
+        replica=lambda global_step: replicas.Asynchronous(
+            "/cpu:0", global_step, most))
     before = run.train(5)
     for more in range(missed, missed + 2):
       # As if `more` updates had come since the step was read.
@@ -200,10 +214,23 @@ class StalenessTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEmpty(resident_run.changed(before, after))
       else:
         self.assertContainsSubset(["trunk/dense/kernel", "head/a/kernel",
+                                   averages.name_of("head/a/kernel"),
                                    "global_step"],
                                   resident_run.changed(before, after))
         self.assertEqual(after["global_step"], 6)
       run.load(before)
+
+  def test_variables_are_read_behind_the_step_that_a_gradient_claims(self):
+    run = resident_run.ResidentRun(
+        resident_run.parse(_EXPERIMENT), _data(), replica=lambda global_step:
+        replicas.Asynchronous("/cpu:0", global_step, 2))
+    handles = {v.handle.op for v in run.model.graph.get_collection(
+        tf.GraphKeys.TRAINABLE_VARIABLES)}
+    reads = [op for op in _behind(run.step.report.op)
+             if op.type == "ReadVariableOp" and op.inputs[0].op in handles]
+    self.assertLen({op.inputs[0].op for op in reads}, len(handles))
+    for op in reads:
+      self.assertIn(run.counters[0].op, _behind(op), op.name)
 
 
 if __name__ == "__main__":
