@@ -179,7 +179,8 @@ class _Run:
       self._saved_step = self._saved_at_start = self._step
     if self._member and not self._done():
       self._member.begin(self._step, agreement.basis(
-          self._experiment, self._split_rows["train"].labels))
+          self._experiment, self._split_rows["train"].labels),
+                         self._state.claimed)
     self._hooks.start(self.session)
     self._execution, description = self._graph.choice.start(
         self._schedule, self.session, self._step)
@@ -316,6 +317,8 @@ class _Run:
   def _state_now(self):
     if self._model.counters:  # Joint training stands where the step says.
       self._state.schedule = self._schedule.to_json()
+    if self._member:
+      self._state.claimed = self._member.claimed()
     return self._state.to_json()
 
   def _stop_tasks(self, rules):

@@ -177,16 +177,17 @@ class Member:
     options.experimental.collective_graph_key = _COLLECTIVE
     return options
 
-  def begin(self, step: int, basis: str) -> None:
+  def begin(self, step: int, basis: str, claimed: int = 0) -> None:
     """Has everybody begin, from the values that the session has.
 
     Args:
       step: The global step.
       basis: What all must have in common; see `agreement`.
+      claimed: Batches that were claimed by then, as `claimed` has returned it.
     """
     generation = self.control.new_generation()
     if self.strategy == "asynchronous":
-      self._load(self.replica.claimed, step)
+      self._load(self.replica.claimed, max(step, claimed))
     elif self.strategy == "synchronous":
       self._load(self.replica.base, generation)
       self._load(self.replica.first, step)
@@ -199,6 +200,11 @@ class Member:
       with self.with_others():
         self._session.run(self._broadcast, options=self.run_options())
       self.control.announce(generation + control_lib.UNDER_WAY)
+
+  def claimed(self) -> int:
+    """Returns how many batches are claimed, where some are dropped; else 0."""
+    return (int(self._session.run(self.replica.claimed))
+            if self._message.asynchronous.HasField("max_staleness") else 0)
 
   def follow(self, basis: str) -> None:
     """Waits until the chief has begun, and begins with it.

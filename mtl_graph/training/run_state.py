@@ -73,12 +73,14 @@ class RunState:
     schedule: Where the run's schedule stands, as its `to_json` returns it.
     execution: The mode of execution that AUTO has chosen, or None.
     batches: How many batches a step is made of, those of all workers.
+    claimed: How many batches were claimed, where some may have been dropped.
   """
 
   def __init__(self, experiment: str, digest: str, batches: int = 1):
     self.experiment = experiment
     self.digest = digest
     self.batches = batches
+    self.claimed = 0
     self.courses: Dict[str, Course] = {}
     self.best = Best()
     self.stopping = Best()
@@ -95,7 +97,7 @@ class RunState:
             "task_stopping": {task: vars(best) for task, best in
                               self.task_stopping.items()},
             "schedule": self.schedule, "execution": self.execution,
-            "batches": self.batches}
+            "batches": self.batches, "claimed": self.claimed}
 
   def take_up(self, saved: Mapping[str, Any]) -> None:
     """Takes up what an earlier process had seen, as `to_json` returned it."""
@@ -105,6 +107,7 @@ class RunState:
     self.stopping = Best(**saved["stopping"])
     self.task_stopping = {task: Best(**best) for task, best
                           in saved.get("task_stopping", {}).items()}
+    self.claimed = saved.get("claimed", 0)
 
   def start_evaluating(self, evaluation: evaluation_pb2.Evaluation,
                        rows_digest: str,

@@ -6,6 +6,7 @@ from absl.testing import parameterized
 from mtl_graph import cluster
 from mtl_graph import config
 from mtl_graph.training import loop
+from mtl_graph.training import membership
 from mtl_graph.training import waiting
 from tests.training import loopback
 from tests.training import loopback_run
@@ -88,6 +89,19 @@ class ClusterRunTest(loopback_run.LoopbackRunTest):
     self.assertGreaterEqual(found.step, 40)
     self.assertEqual(loopback_run.values("fresh")["global_step"],
                      found.step)
+    # Batches that were dropped are not gone back to.
+    begin, claimed = membership.Member.begin, []
+
+    def note(member, step, basis, at):
+      begin(member, step, basis, at + 100)
+      claimed.extend([at, member.claimed()])
+
+    with absltest.mock.patch.object(membership.Member, "begin", note):
+      self._servers.train(_experiment(
+          8, "training.cluster={ asynchronous { max_staleness: 0 } }",
+          f"training.num_steps={found.step + 2}"), "fresh", lines.append)
+    self.assertGreaterEqual(claimed[0], found.step)
+    self.assertGreaterEqual(claimed[1], claimed[0] + 100)
 
 
 if __name__ == "__main__":
