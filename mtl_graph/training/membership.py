@@ -22,7 +22,7 @@ from mtl_graph.training import waiting as waiting_lib
 from mtl_graph.training import watching
 
 # Seconds between two looks of a worker that has made its last step.
-_PAUSE = 0.1
+_PAUSE = 0.5
 # Tells runs of collective ops from other runs.
 _COLLECTIVE = 1
 # What a session says of a process that is gone, or was started anew.

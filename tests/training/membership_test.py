@@ -66,6 +66,7 @@ class MembershipTest(absltest.TestCase):
 
   def test_a_worker_stays_until_its_last_step_is_saved(self):
     member = self._worker(2)
+    self.enterContext(absltest.mock.patch.object(membership, "_PAUSE", 0))
     for then in (control_lib.ENDED, 4):
       with absltest.mock.patch.object(
           member.control, "read", side_effect=[
