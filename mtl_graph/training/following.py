@@ -188,8 +188,8 @@ class _Worker:
   def _leaves(self, interruption):
     """Returns whether to stop, as was asked for, or as the chief has told.
 
-    If asked, where a step needs all, not at once: the chief, if all were asked, is still to
-    end its step, and then to save.
+    If asked, where a step needs all, not at once: the chief, if all were asked, is
+    still to end its step, and then to save.
     """
     if not interruption.requested():
       return self._member.told
