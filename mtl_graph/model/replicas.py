@@ -6,6 +6,7 @@ from typing import ContextManager, Dict, List, Mapping, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.model import step_results
 from mtl_graph.model import step_sums
 from mtl_graph.ops import task_losses as task_losses_ops
 
@@ -13,8 +14,8 @@ _Losses = Dict[str, task_losses_ops.TaskLoss]
 _Gradients = Dict[str, List[Optional[tf.Tensor]]]
 _Variables = Mapping[str, Sequence[tf.Variable]]
 
-# Results that wait for a worker, and batches, at most.
-_MOST, _LAST = 2 ** 20, 2 ** 62
+# How many batches there may be.
+_LAST = 2 ** 62
 # How collective ops tell one another apart.
 _GROUP, _LOSSES, _GRADIENTS, _VALUES = 1, 1, 2, 3
 
@@ -222,8 +223,8 @@ class Synchronous(_Shared):
   What workers hand in is tagged with the step; what comes too late for its step
   is dropped. Who is late with its losses is out of the step, with its gradients
   as well: they would be of rows that the sums do not have. Results, tagged
-  likewise, stay in a worker's queue until it asks for later ones, and what it has
-  handed in counts once: it may die at any moment and take its part again.
+  likewise, stay until there are later ones, and what a worker has handed in
+  counts once: it may die at any moment and take its part again.
   """
 
   is_remote = True
@@ -246,35 +247,16 @@ class Synchronous(_Shared):
     self.base = _shared("cluster/base", worker)
     self.first = _shared("cluster/first", worker)
     self._sums: List[step_sums.StepSum] = []
+    self._results: Dict[str, step_results.StepResult] = {}
 
   def _tag(self, step):
     return self.base.read_value() + step
 
-  def _queue(self, name, rank, width):
-    # Ops that block without a queue hold a thread of the server, for good if
-    # whoever waits is gone.
-    return tf.FIFOQueue(_MOST, [tf.int64, tf.float32], [[], [width]],
-                        shared_name=f"cluster/{name}/{rank}")
-
-  def _tell(self, name, tag, values):
-    """Puts a result into the queue of each other worker."""
-    with tf.device(self._device):
-      return tf.group(*[
-          self._queue(name, rank, values.shape[0]).enqueue([tag, values])
-          for rank in range(1, self.workers)])
-
-  def _hear(self, name, tag, width):
-    """Waits for the result of a step, and leaves it where it was."""
-    with tf.device(self._device):
-      queue = self._queue(name, self._rank, width)
-      found, values = tf.while_loop(
-          lambda at, unused_values: at < tag,
-          lambda unused_at, unused_values: tuple(queue.dequeue()),
-          [tf.constant(-1, tf.int64), tf.zeros([width])],
-          parallel_iterations=1)
-      # This worker may die, and ask again.
-      with tf.control_dependencies([queue.enqueue([found, values])]):
-        return tf.identity(values)
+  def _result(self, name, width):
+    if name not in self._results:
+      with tf.device(self._device):
+        self._results[name] = step_results.StepResult(name, width, self.workers)
+    return self._results[name]
 
   def _sum(self, name, shape, sparse=False):
     self._sums.append(step_sums.StepSum(name, shape, self._rank, self.workers,
@@ -287,10 +269,11 @@ class Synchronous(_Shared):
     tag = self._tag(step)
     with tf.control_dependencies([shared.add(values, tag)]):
       if not self.applies:
-        total = self._hear("losses", tag, values.shape[0])
+        total = self._result("losses", values.shape[0]).hear(tag, self._rank)
       else:
         total = shared.take(self._counted)
-        with tf.control_dependencies([self._tell("losses", tag, total)]):
+        told = self._result("losses", values.shape[0]).tell(tag, total)
+        with tf.control_dependencies([told]):
           total = tf.identity(total)
     return total
 
@@ -334,11 +317,11 @@ class Synchronous(_Shared):
       pushes = [self._push(g, v, tag)[1] for name, some in gradients.items()
                 for g, v in zip(some, variables[name]) if g is not None]
       with tf.control_dependencies(pushes):
-        return self._hear("done", tag + 1, 1).op
+        return self._result("done", 1).hear(tag + 1, self._rank).op
 
   def publish(self, step: tf.Tensor) -> Optional[tf.Operation]:
     """Tells the others that a step is done."""
-    return self._tell("done", self._tag(step) + 1, tf.zeros([1]))
+    return self._result("done", 1).tell(self._tag(step) + 1, tf.zeros([1]))
 
   def start_over(self) -> tf.Operation:
     """Returns the op that drops what was handed in under earlier numbers.
@@ -346,7 +329,8 @@ class Synchronous(_Shared):
     The chief runs it once `base` and `first` are set.
     """
     tag = self.base.read_value() + self.first.read_value()
-    return tf.group(*[one.empty(tag) for one in self._sums])
+    return tf.group(*[one.empty(tag) for one in self._sums],
+                    *[one.empty() for one in self._results.values()])
 
 
 def _shared(name: str, device: str) -> tf.Variable:

@@ -83,11 +83,17 @@ class _Worker:
           op for op in self._graph.get_operations() if op.name.startswith(scope)
           and op.type == "ResourceScatterUpdate"]
                       for scope in ("share_losses", "hand_in")}
-      # The queue of what the chief tells of losses, which stays in it.
-      self._told = tf.raw_ops.QueueSizeV2(handle=next(
-          op.inputs[0] for op in self._graph.get_operations()
-          if op.name.startswith("share_losses")
-          and op.type == "QueueEnqueueV2"))
+      # Of which step the chief has last told the sums of the losses.
+      self._told = next(
+          v for v in self._graph.get_collection("cluster")
+          if v.op.name == "cluster/told/losses").read_value()
+      # What says to a worker that there is something to hear.
+      self._words = {name: tf.raw_ops.QueueDequeueV2(
+          handle=op.outputs[0], component_types=[tf.int64])
+                     for op in self._graph.get_operations()
+                     for name in ("losses", "done") if op.type == "FIFOQueueV2"
+                     and op.get_attr("shared_name").decode()
+                     == f"cluster/{name}/{rank}"}
     # Who waits for what does not come is not to wait for ever.
     self.session = tf.Session(server.target, graph=self._graph,
                               config=tf.ConfigProto(
@@ -104,8 +110,12 @@ class _Worker:
 
   def wait_to_be_told(self, step):
     """Waits until the chief has said whose losses a step is of."""
-    while self.session.run(self._told) <= step:
+    while self.session.run(self._told) < step:
       pass
+
+  def die_hearing(self, name):
+    """Takes out what says that there is something to hear, and no more."""
+    self.session.run(self._words[name])
 
   def push(self, step, scope="hand_in"):
     """Hands in a gradient, or losses, as `run` does, and waits for no more."""
@@ -182,6 +192,31 @@ class ReturningWorkerTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllClose(
           found, [[_expected((0, 1) if backup else (0, 1, 2))]],
                           rtol=1e-6)
+
+
+  def test_nothing_is_lost_with_who_dies_as_it_hears(self):
+    server = tf.train.Server.create_local_server()
+    chief, second, third = [_Worker(server, rank, 0) for rank in range(3)]
+    chief.start_over()
+    for step in range(2):
+      found, nothing = [], []
+      second.push(step, "share_losses")
+      threads = [third.run(step, nothing), chief.run(step, found)]
+      third.open()
+      second.wait_to_be_told(step)
+      second.die_hearing("losses")
+      second = _Worker(server, 1, 0)
+      second.open()
+      second.push(step)
+      chief.open()
+      second.die_hearing("done")
+      second = _Worker(server, 1, 0)
+      second.open()
+      threads.append(second.run(step, nothing))
+      for thread in threads:
+        thread.join()
+      self.assertLen(nothing, 2)
+      self.assertAllClose(found, [[_expected((0, 1, 2))]], rtol=1e-6)
 
 
 def _behind(op):
