@@ -121,9 +121,9 @@ def _expected(losses, present, learned, norms, state, step, normal):
   logits = state[:, 0]
   z = special.softmax(logits)
   gains = on * np.log(losses / norms)
-  famo = on * z / losses
+  famo, seen = on * z / losses, on * z / np.sum(on * z)
   found["famo"] = (famo / famo.sum(), np.stack(_adam(
-      logits, (np.diag(z) - np.outer(z, z)) @ gains + _DECAY * logits,
+      logits, (np.diag(seen) - np.outer(seen, seen)) @ gains + _DECAY * logits,
       state[:, 1], state[:, 2], step), 1))
   return found
 
