@@ -2,11 +2,12 @@
 
 Takes what a step takes on one machine, `--step_ms`, and how much it varies; the
 bytes that a step moves follow from the experiment's variables: all of a dense
-one each way, of a table the rows of the batch, but in a ring all of it. Three strategies are simulated
-event by event: parameter servers that workers use as they come (async), or all
-together, the slowest ones left out (sync), and equal workers in a ring
-(all-reduce). Prints bytes by variable, then for each number of workers examples
-per second, what share of as many single machines that is, and the bound.
+one each way, of a table the rows of the batch, but in a ring all of it. Three
+strategies are simulated event by event: parameter servers that workers use as
+they come (async), or all together, the slowest ones left out (sync), and equal
+workers in a ring (all-reduce). Prints bytes by variable, then for each number of
+workers examples per second, what share of as many single machines that is, and
+the bound.
 """
 
 import heapq

@@ -6,6 +6,7 @@ from absl.testing import absltest
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph import api
 from mtl_graph import cluster
 from mtl_graph import config
 from mtl_graph.checkpoints import checkpoints
@@ -21,12 +22,10 @@ from tests.training import loopback_run
 
 
 def _experiment(*more):
-  experiment = config.parse(loopback_run.TEXT)
-  for assignment in ("training.cluster={ asynchronous {} }",
-                     "training.checkpoint.every_steps=1000",
-                     "training.execution.mode=SESSION", *more):
-    config.override(experiment, assignment)
-  return experiment
+  return api.experiment_of(loopback_run.TEXT, [
+      "training.cluster={ asynchronous {} }",
+      "training.checkpoint.every_steps=1000", "training.execution.mode=SESSION",
+      *more])
 
 
 class AsynchronousRunTest(loopback_run.LoopbackRunTest):

@@ -3,6 +3,7 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 
+from mtl_graph import api
 from mtl_graph import cluster
 from mtl_graph import config
 from mtl_graph.training import loop
@@ -15,14 +16,11 @@ _STEPS = 100
 
 
 def _experiment(batch_size, *more):
-  experiment = config.parse(loopback_run.TEXT)
+  experiment = api.experiment_of(loopback_run.TEXT, [
+      f"data.batch_size={batch_size}", f"training.num_steps={_STEPS}",
+      "training.checkpoint.every_steps=1000", "evaluation.every_steps=50",
+      "training.execution.mode=SESSION", *more])
   experiment.evaluation.ClearField("early_stopping")
-  for assignment in (f"data.batch_size={batch_size}",
-                     f"training.num_steps={_STEPS}",
-                     "training.checkpoint.every_steps=1000",
-                     "evaluation.every_steps=50",
-                     "training.execution.mode=SESSION", *more):
-    config.override(experiment, assignment)
   return experiment
 
 
