@@ -1,5 +1,8 @@
 """A cluster in one process: servers on loopback, workers in threads."""
 
+import faulthandler
+import functools
+import queue
 import socket
 import threading
 
@@ -11,6 +14,9 @@ from mtl_graph.training import control as control_lib
 from mtl_graph.training import following
 from mtl_graph.training import loop
 from mtl_graph.training import servers as servers_lib
+
+# Seconds within which a part joins, and then within which one ends.
+_MOST = 180
 
 
 def free_addresses(count):
@@ -57,15 +63,18 @@ class Loopback:
     """Returns the server of the chief."""
     return self.server(0)
 
-  def _threads(self, experiment, folder, log):
+  def _parts(self, experiment, folder, log):
+    """Returns what those do that are not the chief, by their names."""
+    found = {}
     for (job, index), server in self._servers.items():
       part = cluster_lib.Cluster(self.jobs, job, index)
       if job == "ps":
-        yield threading.Thread(target=following.serve,
-                               args=(experiment, folder, part, log, server))
+        found[f"ps {index}"] = functools.partial(
+            following.serve, experiment, folder, part, log, server)
       elif index:
-        yield threading.Thread(target=following.train, args=(
-            experiment, folder, part, None, log, server))
+        found[f"worker {index}"] = functools.partial(
+            following.train, experiment, folder, part, None, log, server)
+    return found
 
   def _forget_earlier_run(self):
     center = "/job:ps/task:0" if "ps" in self.jobs else "/job:worker/task:0"
@@ -77,30 +86,46 @@ class Loopback:
   def train(self, experiment, folder, log=lambda line: None, **more):
     """Trains in all parts; returns what the chief does, once all are done.
 
-    The chief's first step waits until the other worker has joined.
+    The chief's first step waits until the other worker has joined. Nobody comes
+    back here who has failed: the others are not waited for then.
     """
-    joined, lines = threading.Event(), log
+    joined, lines = threading.Event(), []
     self._forget_earlier_run()
 
-    def log(line):
-      lines(line)
+    def note(line):
+      lines.append(line)
+      log(line)
       if line.startswith("worker 1: SESSION"):
         joined.set()
       elif "execution: SESSION" in line:
-        joined.wait(120)
+        joined.wait(_MOST)
 
-    threads = list(self._threads(experiment, folder, log))
-    for thread in threads:
-      thread.start()
-    try:
-      found = loop.train(
-          experiment, folder, log=log,
-          cluster=cluster_lib.Cluster(self.jobs, "worker", 0),
-          server=self.chief(), **more)
-    finally:
-      for thread in threads:
-        thread.join(120)
-    still = [thread for thread in threads if thread.is_alive()]
-    if still:
-      raise AssertionError(f"{len(still)} parts have not ended.")
-    return found
+    parts = self._parts(experiment, folder, note)
+    parts["chief"] = functools.partial(
+        loop.train, experiment, folder, log=note,
+        cluster=cluster_lib.Cluster(self.jobs, "worker", 0),
+        server=self.chief(), **more)
+    ended, results = queue.Queue(), {}
+    for name, part in parts.items():
+      threading.Thread(target=_put, args=(ended, name, part), daemon=True).start()
+    while len(results) < len(parts):
+      try:
+        name, result, error = ended.get(timeout=_MOST)
+      except queue.Empty:
+        faulthandler.dump_traceback()  # What each thread waits for.
+        raise AssertionError("\n".join(
+            [f"Ended: {sorted(results)}, not the others", *lines])) from None
+      if error and name != "chief" and "chief" not in results:
+        raise error
+      results[name] = result, error
+    result, error = results["chief"]
+    if error:
+      raise error
+    return result
+
+
+def _put(ended, name, part):
+  try:
+    ended.put((name, part(), None))
+  except BaseException as error:
+    ended.put((name, None, error))
