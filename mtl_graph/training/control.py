@@ -5,7 +5,6 @@ import math
 import time
 from typing import Callable, Optional, Sequence
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import cluster as cluster_lib
@@ -24,7 +23,8 @@ _STRAGGLERS = 8.0
 # And for those at whose address nobody has answered for as long: they were
 # killed, and are not coming back, or only to see that the run is over.
 _AWAY = 2.0
-_LOOK_MS = 500
+# Seconds between two looks at a queue.
+_LOOK = 0.2
 # Words that a queue holds, of all workers together.
 _MOST = 100_000
 # Within which a server answers, however busy the machine is.
@@ -37,6 +37,10 @@ class Control:
   The number tells one beginning from others: whoever has begun under another
   one has to begin anew. It lies on the first parameter server or, without any,
   with the chief; each server learns by a queue of its own who has left.
+
+  Attributes:
+    has_run: Whether its servers have ever answered. The first call to a server
+      that nobody has started waits for it, whatever its time limit.
   """
 
   def __init__(self, target: str, own: str, center: str,
@@ -63,14 +67,20 @@ class Control:
       with tf.device(center):
         active = _queue("active")
         self._say = active.enqueue(self._rank)
-        self._said, self._hear = active.size(), active.dequeue()
+        self._active = active.size(), active.dequeue()
       self._leave = []
       for device in servers:
         with tf.device(device):
           self._leave.append(_queue("left").enqueue(self._rank))
     self._session = tf.Session(target, graph=graph, config=tf.ConfigProto(
         device_filters=[own, *sorted({center, *servers})]))
-    self._options = tf.RunOptions(timeout_in_ms=_ANSWER_MS)
+    self.has_run = False
+
+  def _run(self, fetches, feeds=None):
+    found = self._session.run(fetches, feeds, options=tf.RunOptions(
+        timeout_in_ms=_ANSWER_MS))
+    self.has_run = True
+    return found
 
   def new_generation(self) -> int:
     """Returns a number above all earlier ones, with room for steps above it."""
@@ -80,34 +90,31 @@ class Control:
 
   def announce(self, number: int) -> None:
     """Announces a beginning, or that the run is over."""
-    self._session.run(self._state.initializer,
-                      {self._state.initializer.inputs[1]: number},
-                      options=self._options)
+    self._run(self._state.initializer,
+              {self._state.initializer.inputs[1]: number})
 
   def announce_basis(self, basis: str) -> None:
     """Announces what all must have in common who take part in a beginning."""
-    self._session.run(self._basis.initializer,
-                      {self._basis.initializer.inputs[1]: basis},
-                      options=self._options)
+    self._run(self._basis.initializer,
+              {self._basis.initializer.inputs[1]: basis})
 
-  def read_basis(self) -> str:
-    """Returns what was announced of that."""
-    return self._session.run(self._read_basis, options=self._options).decode()
+  def read_basis(self) -> Optional[str]:
+    """Returns what was announced of that; None: nobody answers."""
+    with contextlib.suppress(tf.errors.OpError, RuntimeError):
+      return self._run(self._read_basis).decode()
+    return None
 
   def read(self) -> Optional[int]:
     """Returns what was announced; None: nothing, or nobody answers."""
-    try:
-      return int(self._session.run(self._read, options=self._options)
-                ) or None
-    except (tf.errors.OpError, RuntimeError):
-      return None
+    with contextlib.suppress(tf.errors.OpError, RuntimeError):
+      return int(self._run(self._read)) or None
+    return None
 
   def say_active(self, rank: int, active: bool) -> None:
     """Tells the chief that a worker, whose rank is not 0, makes steps, or ends.
     """
     with contextlib.suppress(tf.errors.OpError, RuntimeError):
-      self._session.run(self._say, {self._rank: rank if active else -rank},
-                        options=self._options)
+      self._run(self._say, {self._rank: rank if active else -rank})
 
   def wait_for_active(self, cluster: cluster_lib.Cluster) -> None:
     """Waits, for a while, until no worker makes steps any more.
@@ -116,21 +123,21 @@ class Control:
       cluster: The cluster, seen from the chief.
     """
     active, began, away = set(), time.monotonic(), _Away(cluster)
-    options = tf.RunOptions(timeout_in_ms=_LOOK_MS)
-    while self._session.run(self._said) or active and (
-        time.monotonic() - began < _STRAGGLERS):
-      try:
-        rank = int(self._session.run(self._hear, options=options))
-      except tf.errors.DeadlineExceededError:
+    while True:
+      rank = _next(self._run, *self._active)
+      if rank is not None:
+        (active.add if rank > 0 else active.discard)(abs(rank))
+      elif not active or time.monotonic() - began >= _STRAGGLERS:
+        return
+      else:
+        time.sleep(_LOOK)
         active -= away.ranks()
-        continue
-      (active.add if rank > 0 else active.discard)(abs(rank))
 
   def leave(self, rank: int) -> None:
     """Tells servers that a worker leaves; those that are gone need not know."""
     for op in self._leave:
       with contextlib.suppress(tf.errors.OpError, RuntimeError):
-        self._session.run(op, {self._rank: rank}, options=self._options)
+        self._run(op, {self._rank: rank})
 
   def close(self) -> None:
     """Closes the session."""
@@ -144,29 +151,29 @@ def wait_for_all(target: str, cluster: cluster_lib.Cluster,
   Args:
     target: Target of the server of this process.
     cluster: The cluster.
-    is_gone: Asked twice a second whether the chief has left without a word; may
-      raise what ends this.
+    is_gone: Asked a few times a second whether the chief has left without a
+      word; may raise what ends this.
   """
   with tf.Graph().as_default() as graph, tf.device(cluster.device):
-    left = _queue("left").dequeue()
+    left = _queue("left")
+    left = left.size(), left.dequeue()
   there, chief_left, away = set(cluster.ranks), None, None
   with tf.Session(target, graph=graph, config=tf.ConfigProto(
       device_filters=[cluster.device])) as session:
     while there and (chief_left is None
                      or time.monotonic() - chief_left < _STRAGGLERS):
-      try:
-        rank = int(np.asarray(session.run(left, options=tf.RunOptions(
-            timeout_in_ms=_LOOK_MS))))
-      except tf.errors.DeadlineExceededError:
-        if is_gone():
-          return
-        if chief_left is not None:
-          away = away or _Away(cluster)
-          there -= away.ranks()
+      rank = _next(session.run, *left)
+      if rank is not None:
+        there.discard(rank)
+        if rank == 0:
+          chief_left = time.monotonic()
         continue
-      there.discard(rank)
-      if rank == 0:
-        chief_left = time.monotonic()
+      if is_gone():
+        return
+      if chief_left is not None:
+        away = away or _Away(cluster)
+        there -= away.ranks()
+      time.sleep(_LOOK)
 
 
 class _Away:
@@ -182,6 +189,15 @@ class _Away:
     """Returns the ranks of those who have not answered for a while."""
     self._absence.look()
     return {self._ranks[device] for device in self._absence.missing(_AWAY)}
+
+
+def _next(run, size, word):
+  """Returns the next word of a queue that only this process reads, or None.
+
+  It waits for none, with a time limit: a word that comes as the time ends is out
+  of the queue, and is not returned.
+  """
+  return int(run(word)) if run(size) else None
 
 
 def _queue(name):

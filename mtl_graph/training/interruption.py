@@ -58,8 +58,11 @@ class Interruption:
 
     The main one may be in a call that lets no handler run.
     """
-    return self.signal is not None or bool(
-        self._pipe and select.select([self._pipe[0]], [], [], 0)[0])
+    if self.signal is None and self._pipe:
+      poll = select.poll()  # `select.select` takes no file above the 1,024th.
+      poll.register(self._pipe[0], select.POLLIN)
+      return bool(poll.poll(0))
+    return self.signal is not None
 
   def requested(self) -> bool:
     """Returns whether a signal has been noted."""

@@ -237,9 +237,11 @@ class Member:
         asked = True
       elif generation and generation not in (control_lib.ASKED,
                                              control_lib.SETTLING):
-        break
+        found = self.control.read_basis()
+        if found is not None:
+          break
       waiting.go_on()
-    agreement.check(self.control.read_basis(), basis)
+    agreement.check(found, basis)
     self._watch.generation = generation
     if self.strategy == "synchronous":
       self._load(self.replica.base, generation)
@@ -331,22 +333,19 @@ class Member:
       return interruption_lib.Interrupted(
           "stopped while waiting for others; what was not saved by then is in "
           "no checkpoint", self._interruption.signal or signal.SIGTERM)
-    if isinstance(self._watch.why, waiting_lib.ClusterError):
+    if isinstance(self._watch.why, Exception):
       return self._watch.why
-    if self._watch.why == watching.ENDED or self._reads_ended():
+    if self._watch.why == watching.ENDED or not self.cluster.is_chief and (
+        self.control.read() == control_lib.ENDED):
       return waiting_lib.Ended()
-    reason = self._watch.why or lost_peers.explain(cause, self.cluster)
-    return self._lost(reason)
+    return self._lost(
+        self._watch.why or lost_peers.explain(cause, self.cluster))
 
   def _lost(self, reason):
     lost = Lost(f"{waiting_lib.title(self.cluster.device)}: lost the cluster: "
                 f"{reason}")
     lost.after_steps = self._watch.made_step
     return lost
-
-  def _reads_ended(self):
-    return not self.cluster.is_chief and (
-        self.control.read() == control_lib.ENDED)
 
   def close(self, ended: bool) -> None:
     """Leaves the cluster.
@@ -355,7 +354,10 @@ class Member:
       ended: Whether the run is over, of which the chief tells the others.
     """
     self._watch.stop()
-    if ended:
+    told = self.cluster.ps or [self.cluster.chief]
+    if ended and (self.control.has_run or all(
+        waiting_lib.answers(address) for device, address
+        in self.cluster.addresses.items() if device in told)):
       if self.cluster.is_chief:
         with contextlib.suppress(tf.errors.OpError):  # Then nobody is there.
           self.control.announce(control_lib.ENDED)
@@ -386,11 +388,11 @@ def taking_part(cluster: cluster_lib.Cluster, training: training_pb2.Training,
     yield member
   except Exception as error:
     meant = member.explain(error)
-    # Whoever comes back goes on: the others wait. Else they need not. A chief
-    # who has found that the run is over has found nobody to tell.
-    member.close(ended=not isinstance(
-        meant, (Lost, interruption_lib.Interrupted)) and not (
-            cluster.is_chief and isinstance(meant, waiting_lib.Ended)))
+    # Others wait for who comes back. A chief who has found that the run is over
+    # has found nobody to tell.
+    comes_back = isinstance(meant, (Lost, interruption_lib.Interrupted))
+    member.close(ended=not comes_back and not (
+        cluster.is_chief and isinstance(meant, waiting_lib.Ended)))
     if meant is error:
       raise
     raise meant from error

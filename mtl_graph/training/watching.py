@@ -108,10 +108,11 @@ class Watch:
   def hear(self) -> Optional[str]:
     """Reads what is announced; returns why a worker has no step to make."""
     state, now = self._control.read(), time.monotonic()
-    self._failing_since = None if state else self._failing_since or now
+    # Two threads may be in here.
+    self._failing_since = since = None if state else self._failing_since or now
     if not state:
-      return (f"no answer for {PATIENCE:.0f} s"
-              if now - self._failing_since > PATIENCE else None)
+      return (f"no answer for {PATIENCE:.0f} s" if now - since > PATIENCE
+              else None)
     why = {control_lib.ENDED: ENDED, control_lib.SETTLING: SETTLING,
            self.generation: None, self.generation + control_lib.UNDER_WAY: None
            }.get(state, "the chief has begun anew")
@@ -120,7 +121,10 @@ class Watch:
 
   def _look_on(self):
     while not self._over.wait(_LOOK):
-      why = self._look()
+      try:
+        why = self._look()
+      except Exception as error:  # Else nobody would look any more.
+        why = error
       if why and self._blocked:
         self.why = why
         self._session.close()
@@ -136,9 +140,10 @@ class Watch:
         why = INTERRUPTED
     if not self._cluster.is_chief and self.generation:
       heard = self.hear()
-      if self.told:  # Not at once: nobody is to find half a step.
+      # Not at once: nobody is to find half a step, nor to lose the last one.
+      if self.told or heard == ENDED:
         self._told_since = self._told_since or now
-      if not self.told or now - self._told_since > _LAST_STEP:
+      if not self._told_since or now - self._told_since > _LAST_STEP:
         why = heard or why
     if self._is_ring and self._cluster.is_chief and (
         self._control.read() == control_lib.ASKED):

@@ -1,6 +1,7 @@
 """Tests of noting signals instead of dying of them."""
 
 import os
+import resource
 import signal
 import threading
 
@@ -50,6 +51,17 @@ class InterruptionTest(parameterized.TestCase):
     with interruption.Interruption() as noted:
       os.kill(os.getpid(), signal.SIGTERM)
     self.assertEqual(noted.signal.name, "SIGTERM")
+
+  def test_other_threads_hear_of_it_however_many_files_are_open(self):
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(least, 1200), most))
+    self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (least, most))
+    for _ in range(1024):  # Of which `select.select` takes no more.
+      self.addCleanup(os.close, os.dup(0))
+    with interruption.Interruption() as noted:
+      self.assertFalse(noted.noted())
+      os.kill(os.getpid(), signal.SIGTERM)
+      self.assertTrue(noted.noted())
 
   def test_in_another_thread_it_notes_nothing(self):
     seen = []

@@ -1,5 +1,6 @@
 """Tests of a process's part in a cluster of two on loopback."""
 
+import threading
 import time
 
 from absl.testing import absltest
@@ -15,6 +16,7 @@ from mtl_graph.training import agreement
 from mtl_graph.training import control as control_lib
 from mtl_graph.training import interruption as interruption_lib
 from mtl_graph.training import membership
+from mtl_graph.training import waiting
 from mtl_graph.training import watching
 from tests.training import loopback
 
@@ -99,6 +101,60 @@ class MembershipTest(absltest.TestCase):
     meant = member.explain(caught.exception)
     self.assertIsInstance(meant, membership.Lost)
     self.assertEndsWith(str(meant), ": the chief has begun anew")
+
+  def test_who_gives_up_on_a_server_that_never_came_ends(self):
+    own, nobody = loopback.free_addresses(2)
+    training, found = training_pb2.Training(), []
+    training.cluster.wait_seconds = 1
+
+    def give_up():
+      try:
+        with membership.taking_part(
+            cluster_lib.Cluster({"chief": {0: own}, "ps": {0: nobody}}, "chief",
+                                0), training, self._interruption,
+            lambda line: None) as member:
+          member.open_session(tf.Graph(), training_pb2.Execution())
+      except waiting.ClusterError as error:
+        found.append(str(error))
+
+    thread = threading.Thread(target=give_up, daemon=True)
+    thread.start()
+    thread.join(60)
+    self.assertLen(found, 1)
+    self.assertStartsWith(found[0], f"ps 0 at {nobody}: found no answer for ")
+
+  def test_a_last_step_may_end_though_the_chief_has_told_the_end(self):
+    for most, closed in ((60, False), (0.1, True)):
+      self.enterContext(absltest.mock.patch.multiple(
+          watching, _LOOK=0.02, _LAST_STEP=most))
+      control = absltest.mock.create_autospec(control_lib.Control, instance=True)
+      control.read.return_value = control_lib.ENDED
+      session = absltest.mock.create_autospec(tf.Session, instance=True)
+      message = training_pb2.Training().cluster
+      message.synchronous.SetInParent()
+      watch = watching.Watch(
+          cluster_lib.Cluster(self._servers.jobs, "worker", 1), message, control,
+          self._interruption, lambda line: None)
+      watch.generation = 2
+      watch.start(session)
+      with watch.with_others():
+        time.sleep(0.5)
+      watch.stop()
+      watch.join()
+      self.assertEqual(watch.why, watching.ENDED if closed else None)
+      self.assertEqual(session.close.called, closed)
+
+  def test_what_goes_wrong_as_it_looks_is_raised_by_whoever_waits(self):
+    member = self._worker(2)
+    with tf.Graph().as_default() as graph, tf.device(member.cluster.device):
+      never = tf.FIFOQueue(1, [tf.int64], [[]]).dequeue()
+    session = member.open_session(graph, training_pb2.Execution())
+    wrong = OSError("no more files")
+    with absltest.mock.patch.object(member.control, "read", side_effect=wrong):
+      with self.assertRaises(tf.errors.CancelledError) as caught:
+        with member.with_others():
+          session.run(never)
+    self.assertIs(member.explain(caught.exception), wrong)
 
   def test_a_damaged_checkpoint_is_no_lost_process(self):
     member = self._member("asynchronous", 0)
