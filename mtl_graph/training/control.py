@@ -194,8 +194,8 @@ class _Away:
 def _next(run, size, word):
   """Returns the next word of a queue that only this process reads, or None.
 
-  It waits for none, with a time limit: a word that comes as the time ends is out
-  of the queue, and is not returned.
+  To wait for one with a time limit would lose the word that comes as the time
+  ends: it is out of the queue by then, and is not returned.
   """
   return int(run(word)) if run(size) else None
 

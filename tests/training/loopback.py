@@ -86,8 +86,9 @@ class Loopback:
   def train(self, experiment, folder, log=lambda line: None, **more):
     """Trains in all parts; returns what the chief does, once all are done.
 
-    The chief's first step waits until the other worker has joined. Nobody comes
-    back here who has failed: the others are not waited for then.
+    The chief's first step waits until the other worker has joined. Nobody who has
+    failed comes back in here: what another than the chief raises is raised at
+    once, and the others are left where they are.
     """
     joined, lines = threading.Event(), []
     self._forget_earlier_run()
