@@ -86,9 +86,9 @@ class Loopback:
   def train(self, experiment, folder, log=lambda line: None, **more):
     """Trains in all parts; returns what the chief does, once all are done.
 
-    The chief's first step waits until the other worker has joined. Nobody who has
-    failed comes back in here: what another than the chief raises is raised at
-    once, and the others are left where they are.
+    The chief's first step waits until the other worker has joined. Nobody who
+    has failed comes back in here: what another than the chief raises is raised
+    at once, and the others are left where they are.
     """
     joined, lines = threading.Event(), []
     self._forget_earlier_run()
@@ -108,7 +108,8 @@ class Loopback:
         server=self.chief(), **more)
     ended, results = queue.Queue(), {}
     for name, part in parts.items():
-      threading.Thread(target=_put, args=(ended, name, part), daemon=True).start()
+      threading.Thread(target=_put, args=(ended, name, part),
+                       daemon=True).start()
     while len(results) < len(parts):
       try:
         name, result, error = ended.get(timeout=_MOST)
