@@ -29,6 +29,8 @@ _LOOK = 0.2
 _MOST = 100_000
 # Within which a server answers, however busy the machine is.
 _ANSWER_MS = 30000
+# What a call raises that is not answered, or whose session is closed.
+_UNANSWERED = (tf.errors.OpError, RuntimeError)
 
 
 class Control:
@@ -100,20 +102,20 @@ class Control:
 
   def read_basis(self) -> Optional[str]:
     """Returns what was announced of that; None: nobody answers."""
-    with contextlib.suppress(tf.errors.OpError, RuntimeError):
+    with contextlib.suppress(*_UNANSWERED):
       return self._run(self._read_basis).decode()
     return None
 
   def read(self) -> Optional[int]:
     """Returns what was announced; None: nothing, or nobody answers."""
-    with contextlib.suppress(tf.errors.OpError, RuntimeError):
+    with contextlib.suppress(*_UNANSWERED):
       return int(self._run(self._read)) or None
     return None
 
   def say_active(self, rank: int, active: bool) -> None:
     """Tells the chief that a worker, whose rank is not 0, makes steps, or ends.
     """
-    with contextlib.suppress(tf.errors.OpError, RuntimeError):
+    with contextlib.suppress(*_UNANSWERED):
       self._run(self._say, {self._rank: rank if active else -rank})
 
   def wait_for_active(self, cluster: cluster_lib.Cluster) -> None:
@@ -136,7 +138,7 @@ class Control:
   def leave(self, rank: int) -> None:
     """Tells servers that a worker leaves; those that are gone need not know."""
     for op in self._leave:
-      with contextlib.suppress(tf.errors.OpError, RuntimeError):
+      with contextlib.suppress(*_UNANSWERED):
         self._run(op, {self._rank: rank})
 
   def close(self) -> None:

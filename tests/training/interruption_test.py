@@ -57,7 +57,7 @@ class InterruptionTest(parameterized.TestCase):
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(least, 1200), most))
     self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (least, most))
     for _ in range(1024):  # Of which `select.select` takes no more.
-      self.addCleanup(os.close, os.dup(0))
+      self.addCleanup(os.close, os.open(os.devnull, os.O_RDONLY))
     with interruption.Interruption() as noted:
       self.assertFalse(noted.noted())
       os.kill(os.getpid(), signal.SIGTERM)

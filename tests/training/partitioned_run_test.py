@@ -5,7 +5,6 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph import api
-from mtl_graph import config
 from mtl_graph.model import train_step
 from mtl_graph.serving import saved_model
 from mtl_graph.training import loop
@@ -20,19 +19,16 @@ _LAZY = ("training.default_optimizer={ lazy_adam { learning_rate { constant: "
 
 
 def _experiment(batch_size, steps, *more):
-  experiment = config.parse(loopback_run.TEXT)
+  experiment = api.experiment_of(loopback_run.TEXT, [
+      f"data.batch_size={batch_size}", f"training.num_steps={steps}",
+      "training.checkpoint.every_steps=1000", "evaluation.every_steps=1000",
+      "training.execution.mode=SESSION", _LAZY,
+      "training.moving_average.decay=0.9", *more])
   for field in ("best", "early_stopping"):
     experiment.evaluation.ClearField(field)
   # What is no table is as small as can be: two tasks and one optimizer.
   del experiment.model.task[2:], experiment.training.group[1:]
   experiment.training.group[0].scope.extend(["tower", "head", "log_variance"])
-  for assignment in (f"data.batch_size={batch_size}",
-                     f"training.num_steps={steps}",
-                     "training.checkpoint.every_steps=1000",
-                     "evaluation.every_steps=1000",
-                     "training.execution.mode=SESSION", _LAZY,
-                     "training.moving_average.decay=0.9", *more):
-    config.override(experiment, assignment)
   return experiment
 
 

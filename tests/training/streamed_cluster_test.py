@@ -10,7 +10,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from mtl_graph import config
+from mtl_graph import api
 from mtl_graph.training import cluster_execution
 from tests.training import loopback
 from tests.training import small_run
@@ -52,15 +52,13 @@ class StreamedClusterTest(parameterized.TestCase):
     # The number of a row is what tells it from others.
     write(path, {"x": np.arange(_ROWS), "c": np.arange(_ROWS) % 4,
                  "a": np.arange(_ROWS) % 2, "b": np.arange(_ROWS) / 9})
-    experiment = config.parse(small_run.TEXT.replace(
-        "numeric { normalization: Z_SCORE }", "numeric {}"))
+    experiment = api.experiment_of(small_run.TEXT.replace(
+        "numeric { normalization: Z_SCORE }", "numeric {}"), [
+            f"data.train={{ {kind} {{ path: '{path}' }} }}",
+            f"data.batch_size={_BATCH}", "data.input.kind=STREAMED",
+            f"training.num_epochs={_EPOCHS}", "training.execution.mode=SESSION",
+            f"training.cluster={{ {strategy} {{}} }}", *more])
     experiment.training.ClearField("num_steps")
-    for assignment in (
-        f"data.train={{ {kind} {{ path: '{path}' }} }}",
-        f"data.batch_size={_BATCH}", "data.input.kind=STREAMED",
-        f"training.num_epochs={_EPOCHS}", "training.execution.mode=SESSION",
-        f"training.cluster={{ {strategy} {{}} }}", *more):
-      config.override(experiment, assignment)
     fed = collections.defaultdict(list)  # Rows by worker and batch.
     real = cluster_execution.ClusterExecution._fed
     both, started = threading.Barrier(2, timeout=120), set()
