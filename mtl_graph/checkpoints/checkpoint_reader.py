@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtl_graph.checkpoints import checkpoints
+from mtl_graph.checkpoints import sessions
 
 _SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
 _V1_SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
@@ -96,7 +97,8 @@ class Reader:
     except _ERRORS as error:
       raise self._damaged(error, name) from error
     try:
-      with tf.Graph().as_default(), tf.Session() as session:
+      with (tf.Graph().as_default() as graph,
+            sessions.open_session(graph) as session):
         shape = " ".join(map(str, saved.shape))
         return np.asarray(session.run(tf.raw_ops.RestoreSlice(
             file_pattern=self.path, tensor_name=name,

@@ -69,28 +69,31 @@ def set_threads(execution: training_pb2.Execution, otherwise: int = 0
   among. What comes first makes it: a session, or TensorFlow's eager part, which
   the first `tf.cond` or `tf.while_loop` of any graph starts, with as many
   threads as there are cores. From then on `intra_op_parallelism_threads` of a
-  session is ignored without a word. So this comes before the graph is built.
+  session is ignored without a word. So this makes the pool, and comes before
+  anything else.
 
   Args:
     execution: The `Execution` message.
-    otherwise: How many threads where it states none. Zero change nothing.
+    otherwise: How many threads where it states none; 0: as many as there are
+      cores.
 
   Returns:
     None, or what the log should say where a stated number came too late.
   """
   wanted = execution.intra_op_threads or otherwise
   threading = tf.config.threading
-  if wanted in (0, threading.get_intra_op_parallelism_threads()):
-    return None
-  try:
-    threading.set_intra_op_parallelism_threads(wanted)
-  except RuntimeError:
-    if not execution.intra_op_threads:
-      return None
-    return (f"warning: training.execution.intra_op_threads: found {wanted}, "
-            "but this process has run TensorFlow with another number already, "
-            "which stays; allowed: a new process, or the same number")
-  return None
+  late = None
+  if wanted not in (0, threading.get_intra_op_parallelism_threads()):
+    try:
+      threading.set_intra_op_parallelism_threads(wanted)
+    except RuntimeError:
+      if execution.intra_op_threads:
+        late = ("warning: training.execution.intra_op_threads: found "
+                f"{wanted}, but this process has run TensorFlow with another "
+                "number already, which stays; allowed: a new process, or the "
+                "same number")
+  open_session(tf.Graph(), execution).close()
+  return late
 
 
 def initialize(session: tf.Session) -> None:

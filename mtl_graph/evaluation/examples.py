@@ -5,6 +5,7 @@ from typing import Dict, Mapping, Optional, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.checkpoints import sessions
 from mtl_graph.data import lists
 
 _DTYPES = {"bytes_list": tf.string, "float_list": tf.float32,
@@ -48,4 +49,4 @@ def _make_call(kinds):
     parsed = tf.io.parse_example(records, {
         name: tf.io.VarLenFeature(_DTYPES[kind])
         for name, kind in kinds.items()})
-  return tf.Session(graph=graph).make_callable(parsed, [records])
+  return sessions.open_session(graph).make_callable(parsed, [records])

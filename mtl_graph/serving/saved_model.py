@@ -1,5 +1,6 @@
 """Exports a checkpoint as a SavedModel, checked before it is published."""
 
+import contextlib
 import os
 import tempfile
 from typing import Callable, Dict, Mapping, Optional
@@ -71,8 +72,10 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
     HeldBack: If the gate does not let it pass.
   """
   settings = experiment.serving.publishing
+  warms_up = raw is not None and experiment.serving.warmup_requests > 0
   try:
-    with versions.writing(export_dir) as aside:
+    with (versions.writing(export_dir) as aside,
+          warmup.Replay() if warms_up else contextlib.nullcontext() as replay):
       rounded = _write(experiment, checkpoint, aside)
       _refuse(aside, contract.ops_beyond_the_graph(aside))
       place = unless_in_place and publishing.in_place(aside, export_dir)
@@ -89,10 +92,10 @@ def export(experiment: experiment_pb2.Experiment, checkpoint: str,
         _check(aside, raw, expected)
       content = manifest.write(aside, experiment, record)
       call_guide.write(aside, content, raw or {})
-      if raw is not None and experiment.serving.warmup_requests:
+      if warms_up:
         warmup.write(aside, experiment.name, raw,
                      experiment.serving.warmup_requests)
-        warmup.replay(aside)
+        replay.run(aside)
       if experiment.serving.HasField("batching"):
         with open(os.path.join(aside, "batching_params.pbtxt"), "w",
                   encoding="utf-8") as file:

@@ -21,7 +21,8 @@ import sys
 from {importing.__package__} import importing
 importing.start_tensorflow()
 from {replay_lib.__package__} import replay
-sys.exit(replay.main(sys.argv))
+path = sys.stdin.read()
+sys.exit(replay.main(["replay", path]) if path else 0)
 """
 
 
@@ -97,29 +98,49 @@ def multi_inference(signatures: Mapping[str, signature_reader.Signature]
   return most if len(most) > 1 else []
 
 
-def replay(path: str) -> None:
+class Replay:
   """Runs the requests of an export in a process of its own.
 
   As a server would: without what this process knows, on a graph that nobody has
-  touched.
-
-  Raises:
-    WarmupError: If one of them is not answered.
+  touched. It is started ahead, as loading TensorFlow takes it longer than the
+  requests do, and ends unasked at the end of a `with` block.
   """
-  environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3",
-                 "CUDA_VISIBLE_DEVICES": "-1",
-                 "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-  try:
-    done = subprocess.run(
-        [sys.executable, "-c", _REPLAY, path], env=environment, text=True,
-        capture_output=True, timeout=_SECONDS, check=False)
-  except subprocess.TimeoutExpired as error:
-    raise WarmupError(f"{path}: warm-up requests were not answered within "
-                      f"{_SECONDS} s; not published") from error
-  if done.returncode:
-    said = (done.stderr.strip() or f"exit code {done.returncode}").split("\n")
-    raise WarmupError(f"{path}: a warm-up request is not answered: {said[-1]}; "
-                      "not published")
+
+  def __init__(self):
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3",
+                   "CUDA_VISIBLE_DEVICES": "-1",
+                   "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    self._process = subprocess.Popen(
+        [sys.executable, "-c", _REPLAY], env=environment, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # Who interrupts training may well be waiting for its export.
+        start_new_session=True)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self._process.kill()
+    self._process.communicate()
+
+  def run(self, path: str) -> None:
+    """Runs them, once.
+
+    Args:
+      path: Folder of the version.
+
+    Raises:
+      WarmupError: If one of them is not answered.
+    """
+    try:
+      _, errors = self._process.communicate(path, _SECONDS)
+    except subprocess.TimeoutExpired as error:
+      raise WarmupError(f"{path}: warm-up requests were not answered within "
+                        f"{_SECONDS} s; not published") from error
+    if self._process.returncode:
+      said = errors.strip() or f"exit code {self._process.returncode}"
+      raise WarmupError(f"{path}: a warm-up request is not answered: "
+                        f"{said.splitlines()[-1]}; not published")
 
 
 def _spec(model, signature):

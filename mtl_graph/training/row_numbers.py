@@ -5,8 +5,10 @@ from typing import Callable, Optional, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from mtl_graph.checkpoints import sessions
 from mtl_graph.data import batches
 from mtl_graph.data import mixing
+from mtl_graph.protos import training_pb2
 
 
 def build(parts: Sequence[slice], batch_size: int, seed: int,
@@ -40,6 +42,7 @@ def build(parts: Sequence[slice], batch_size: int, seed: int,
           [part.start for part in parts],
           [part.stop - part.start for part in parts], batch_size, seed, count,
           shuffle_buffer)
-  session = tf.Session(graph=graph, config=tf.ConfigProto(
-      intra_op_parallelism_threads=1, inter_op_parallelism_threads=1))
+  # A thread of its own: it runs beside steps.
+  session = sessions.open_session(graph, training_pb2.Execution(
+      inter_op_threads=1))
   return session.make_callable(rows, [number, count])

@@ -183,7 +183,14 @@ class ReplayTest(WarmupTest):
     with self.assertRaisesRegex(
         warmup.WarmupError, f"^{self._copy}: a warm-up request is not answered:"
         " the file is damaged behind request 8; not published$"):
-      warmup.replay(self._copy)
+      with warmup.Replay() as process:
+        process.run(self._copy)
+
+  def test_a_process_that_is_not_asked_ends_with_its_block(self):
+    with warmup.Replay() as process:
+      child = process._process  # pylint: disable=protected-access
+      self.assertIsNone(child.poll())
+    self.assertIsNotNone(child.returncode)
 
   def _broken(self, name, change):
     log = self._requests(1)[name][0]

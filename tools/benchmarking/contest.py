@@ -2,6 +2,7 @@
 
 from concurrent import futures
 import json
+import math
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import Any, Callable, Dict, List, NamedTuple
 from tools.benchmarking import cases
 
 _ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+# Turns with each number of threads before the better one is chosen.
+_TRIALS = 3
 
 
 class Contestant(NamedTuple):
@@ -89,12 +92,11 @@ class Process:
     self.peak_memory_mb = reply["peak_memory_mb"]
     return per_step
 
-  def warm_up(self, seconds: float) -> float:
-    """Returns seconds per step once turns have found their length."""
+  def warm_up(self, seconds: float) -> None:
+    """Takes turns until they have found their length."""
     # From one step on, a turn grows to what the one before says of steps.
     for part in (0.02, 0.2, 1.0):
-      per_step = self.take_turn(seconds * part)
-    return min(per_step, self.take_turn(seconds))
+      self.take_turn(seconds * part)
 
   def end(self) -> None:
     """Ends it."""
@@ -158,21 +160,26 @@ def compete(some: List[Contestant], rounds: int, seconds: float,
 
 def _start(contestant, threads, seconds, folder, entry):
   """Starts a contestant with the number of threads that suits it best."""
-  best, tried = None, {}
+  running = []
   for count in threads:
     process = Process(contestant, count, folder)
     if "refused" in process.start:
       entry.update(process.start)
       process.end()
       break
-    tried[count] = process.warm_up(seconds)
-    loser = process
-    if best is None or tried[count] < tried[best.threads]:
-      best, loser = process, best
-    if loser not in (None, best):
-      loser.end()
-  if best is not None:
-    entry.update(best.start, threads=best.threads, tried=tried)
+    process.warm_up(seconds)
+    running.append(process)
+  tried = {process.threads: math.inf for process in running}
+  # In turns: a busy moment is to speak against none of them.
+  for process in running * _TRIALS:
+    tried[process.threads] = min(tried[process.threads],
+                                 process.take_turn(seconds))
+  running.sort(key=lambda process: tried[process.threads])
+  for process in running[1:]:
+    process.end()
   print(f"{contestant.name}: " + (entry.get("refused") or ", ".join(
       f"{s * 1e6:,.0f} us at {n}" for n, s in tried.items())), file=sys.stderr)
-  return best
+  if not running:
+    return None
+  entry.update(running[0].start, threads=running[0].threads, tried=tried)
+  return running[0]
