@@ -2,7 +2,7 @@
 
 import importlib
 
-__version__ = "0.7.0"
+__version__ = "0.7.1"
 
 # Where each public name lives. Loaded when asked for, so that a launcher can
 # refuse a bad experiment without waiting for TensorFlow.
