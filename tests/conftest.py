@@ -7,12 +7,11 @@ import pytest
 
 from mtl_graph import importing
 
-# What XLA makes of a graph is what is tested; how well its code is written and
-# optimized then is not, and is two thirds of the time that compiling takes. One
-# test goes without: tests/training/compiled_process_test.py.
+# What XLA makes of a graph is what is tested; how well LLVM then optimizes it
+# is not, and is a third of the time that compiling takes. One test goes without:
+# tests/training/compiled_process_test.py.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 "
-                      "--xla_llvm_disable_expensive_passes=true "
-                      "--xla_cpu_use_fusion_emitters=false")
+                      "--xla_llvm_disable_expensive_passes=true")
 
 
 @pytest.hookimpl(optionalhook=True)
