@@ -8,8 +8,8 @@ import pytest
 from mtl_graph import importing
 
 # What XLA makes of a graph is what is tested; how well LLVM then optimizes it
-# is not, and is a third of the time that compiling takes. One test goes without:
-# tests/training/compiled_process_test.py.
+# is not, and is a third of the time that compiling takes. A process that a test
+# starts may go without, as that of training/compiled_process_test.py does.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 "
                       "--xla_llvm_disable_expensive_passes=true")
 

@@ -83,15 +83,15 @@ def set_threads(execution: training_pb2.Execution, otherwise: int = 0
   wanted = execution.intra_op_threads or otherwise
   threading = tf.config.threading
   late = None
-  if wanted not in (0, threading.get_intra_op_parallelism_threads()):
-    try:
+  try:
+    if wanted not in (0, threading.get_intra_op_parallelism_threads()):
       threading.set_intra_op_parallelism_threads(wanted)
-    except RuntimeError:
-      if execution.intra_op_threads:
-        late = ("warning: training.execution.intra_op_threads: found "
-                f"{wanted}, but this process has run TensorFlow with another "
-                "number already, which stays; allowed: a new process, or the "
-                "same number")
+  except RuntimeError:
+    if execution.intra_op_threads:
+      late = ("warning: training.execution.intra_op_threads: found "
+              f"{wanted}, but this process has run TensorFlow with another "
+              "number already, which stays; allowed: a new process, or the "
+              "same number")
   open_session(tf.Graph(), execution).close()
   return late
 

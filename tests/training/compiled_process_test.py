@@ -9,21 +9,13 @@ import tempfile
 
 from absl.testing import absltest
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from mtl_graph import api
-from mtl_graph.checkpoints import checkpoints
+from tests.training import loopback_run
 
 ROOT = pathlib.Path(__file__).absolute().parent.parent.parent
 EXAMPLE = ROOT / "protos" / "examples" / "document.pbtxt"
 _TOLERANCE = 1e-5
-
-
-def _values(model_dir):
-  reader = tf.train.load_checkpoint(checkpoints.newest(model_dir))
-  return {name: reader.get_tensor(name)
-          for name, dtype in reader.get_variable_to_dtype_map().items()
-          if dtype.is_floating}
 
 
 class CompiledProcessTest(absltest.TestCase):
@@ -43,7 +35,8 @@ class CompiledProcessTest(absltest.TestCase):
     with contextlib.chdir(ROOT):
       api.train(str(EXAMPLE), model_dir=paths["SESSION"], overrides=[
           "training.num_steps=20"], log=lambda line: None)
-    expected, found = _values(paths["SESSION"]), _values(paths["XLA"])
+    expected = loopback_run.values(paths["SESSION"])
+    found = loopback_run.values(paths["XLA"])
     self.assertCountEqual(found, expected)
     for name, values in expected.items():
       self.assertLessEqual(np.linalg.norm(found[name] - values),
